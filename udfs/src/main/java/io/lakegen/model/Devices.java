@@ -1,0 +1,45 @@
+package io.lakegen.model;
+
+import ai.djl.Device;
+import ai.djl.engine.Engine;
+import java.util.List;
+
+/** Chooses the device of a task from what the user asked for and what the cluster manager assigned. */
+public final class Devices {
+  private Devices() {}
+
+  /** What the user asked for on the command line. */
+  public enum Choice {
+    auto,
+    cpu,
+    gpu
+  }
+
+  /**
+   * The device to load a model on.
+   *
+   * @param choice the user's wish; {@code auto} takes a GPU when there is one
+   * @param addresses GPU addresses that the cluster manager assigned to this task, empty when it assigns none; several tasks with
+   *     one address share a model
+   * @param engine whose view of the machine counts
+   * @throws IllegalStateException if {@code gpu} was asked for and the engine sees none
+   */
+  public static Device resolve(Choice choice, List<String> addresses, PackSpec.EngineName engine) {
+    if (choice == Choice.cpu) {
+      return Device.cpu();
+    }
+    int gpus = Engine.getEngine(engine.name()).getGpuCount();
+    if (gpus == 0) {
+      if (choice == Choice.gpu) {
+        throw new IllegalStateException(
+            "device: gpu (expected: a GPU that " + engine + " can see; found none. Use --device cpu, or put the"
+                + " CUDA build of the engine's native library on the class path)");
+      }
+      return Device.cpu();
+    }
+    int index = addresses.isEmpty() ? 0 : Integer.parseInt(addresses.get(0));
+    // Where the cluster manager isolates executors (CUDA_VISIBLE_DEVICES, cgroups), the address counts the machine's GPUs but
+    // the engine counts the visible ones.
+    return Device.gpu(index < gpus ? index : 0);
+  }
+}

@@ -1,0 +1,130 @@
+package io.lakegen.model;
+
+import ai.djl.Device;
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.ndarray.NDManager;
+import java.io.IOException;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * A pack's graphs and tokenizer on one device, proven by the golden inputs. Thread-safe; shared by all tasks of a JVM through
+ * {@link ModelPool}, which closes it.
+ */
+public final class LoadedModel implements AutoCloseable {
+  private final ModelPack pack;
+  private final Device device;
+  private final Map<String, Graph> graphs = new LinkedHashMap<>();
+  private HuggingFaceTokenizer tokenizer;
+
+  private LoadedModel(ModelPack pack, Device device) {
+    this.pack = pack;
+    this.device = device;
+  }
+
+  /**
+   * Loads every graph of a pack and runs the golden inputs through them.
+   *
+   * @param threads threads that one operation of the engine may use on a CPU; the PyTorch engine takes the first value that the
+   *     JVM asks for
+   * @throws InvalidPackException if the model answers otherwise than the reference implementation
+   * @throws IOException if a file cannot be read or is no graph of its engine
+   */
+  public static LoadedModel load(ModelPack pack, Device device, int threads) throws IOException {
+    setIfAbsent("ai.djl.offline", "true");
+    setIfAbsent("ai.djl.pytorch.num_threads", Integer.toString(threads));
+    setIfAbsent("ai.djl.pytorch.num_interop_threads", "1");
+    // The graph optimiser compiles anew for every input shape: the first calls at each would take seconds (FACTS).
+    setIfAbsent("ai.djl.pytorch.graph_optimizer", "false");
+    LoadedModel model = new LoadedModel(pack, device);
+    try {
+      for (Map.Entry<String, String> graph : pack.spec().graphs().entrySet()) {
+        model.graphs.put(
+            graph.getKey(), Graph.load(pack.file(graph.getValue()), device, pack.spec().engine(), threads));
+      }
+      if (pack.spec().tokenizer().isPresent()) {
+        PackSpec.Tokenizer spec = pack.spec().tokenizer().get();
+        model.tokenizer =
+            HuggingFaceTokenizer.builder()
+                .optTokenizerPath(pack.file(spec.file()))
+                .optTruncation(true)
+                .optMaxLength(spec.maxLength())
+                .optPadding(false)
+                .build();
+      }
+      model.check();
+    } catch (IOException | RuntimeException e) {
+      model.close();
+      throw e;
+    }
+    return model;
+  }
+
+  private static void setIfAbsent(String property, String value) {
+    if (System.getProperty(property) == null) {
+      System.setProperty(property, value);
+    }
+  }
+
+  /**
+   * Runs the golden inputs on the device again: tells a broken device from a bad row.
+   *
+   * @throws InvalidPackException if an answer is wrong
+   */
+  public void check() throws IOException {
+    GoldenCheck.run(this);
+  }
+
+  /** The pack this model was loaded from. */
+  public ModelPack pack() {
+    return pack;
+  }
+
+  /** The device the graphs are on. */
+  public Device device() {
+    return device;
+  }
+
+  /**
+   * The graph of a role.
+   *
+   * @throws IllegalArgumentException if the pack has none
+   */
+  public Graph graph(String role) {
+    Graph graph = graphs.get(role);
+    if (graph == null) {
+      throw new IllegalArgumentException("graph: " + role + " (expected: one of " + graphs.keySet() + ")");
+    }
+    return graph;
+  }
+
+  /** True if the pack has a graph of this role. */
+  public boolean hasGraph(String role) {
+    return graphs.containsKey(role);
+  }
+
+  /**
+   * The tokenizer; truncates at the pack's {@code maxLength}, adds special tokens, does not pad. Thread-safe.
+   *
+   * @throws IllegalStateException if the pack has none
+   */
+  public HuggingFaceTokenizer tokenizer() {
+    if (tokenizer == null) {
+      throw new IllegalStateException("tokenizer: missing (expected: a pack with a tokenizer)");
+    }
+    return tokenizer;
+  }
+
+  /** A new manager on the device for the arrays of one call; the caller closes it. */
+  public NDManager newManager() {
+    return graphs.values().iterator().next().manager().newSubManager(device);
+  }
+
+  @Override
+  public void close() {
+    graphs.values().forEach(Graph::close);
+    if (tokenizer != null) {
+      tokenizer.close();
+    }
+  }
+}

@@ -1,0 +1,180 @@
+package io.lakegen.scoring;
+
+import io.lakegen.scoring.ScoringStats.Counter;
+import io.lakegen.task.ModelTask;
+import io.lakegen.task.RowError;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Infers the prepared rows of one window: sorts them by cost, cuts batches that keep to the budget, and finds for every row a
+ * result or an error. Used by one thread.
+ */
+final class BatchRunner<P, O> {
+  private static final Logger LOG = LoggerFactory.getLogger(BatchRunner.class);
+
+  private final ModelTask<?, P, O> task;
+  private final BatchBudget budget;
+  private final ScoringStats stats;
+
+  BatchRunner(ModelTask<?, P, O> task, BatchBudget budget, ScoringStats stats) {
+    this.task = task;
+    this.budget = budget;
+    this.stats = stats;
+  }
+
+  /** A prepared row and, later, its outcome. */
+  static final class Slot<P, O> {
+    final P prepared;
+    final int cost;
+    O result;
+    RowError error;
+
+    Slot(P prepared, int cost, RowError error) {
+      this.prepared = prepared;
+      this.cost = cost;
+      this.error = error;
+    }
+  }
+
+  /** Fills in the outcome of every slot that has no error yet. */
+  void run(List<Slot<P, O>> window) {
+    Map<Object, Slot<P, O>> first = new HashMap<>();
+    Map<Slot<P, O>, Slot<P, O>> twins = new java.util.IdentityHashMap<>();
+    List<Slot<P, O>> rows = new ArrayList<>(window.size());
+    for (Slot<P, O> slot : window) {
+      if (slot.error == null) {
+        Object identity = task.identity(slot.prepared);
+        Slot<P, O> same = identity == null ? null : first.putIfAbsent(identity, slot);
+        if (same == null) {
+          rows.add(slot);
+        } else {
+          twins.put(slot, same);
+        }
+      }
+    }
+    // The longest rows go first, so that a batch that does not fit into memory is met early and teaches the rest.
+    rows.sort(Comparator.comparingInt((Slot<P, O> s) -> s.cost).reversed());
+    for (int from = 0; from < rows.size(); ) {
+      if (Thread.interrupted()) {
+        throw new java.util.concurrent.CancellationException("scoring was stopped");
+      }
+      int to = batchEnd(rows, from);
+      infer(rows.subList(from, to));
+      from = to;
+    }
+    twins.forEach(
+        (slot, same) -> {
+          slot.result = same.result;
+          slot.error = same.error;
+        });
+    stats.add(Counter.rows, twins.size());
+    stats.add(Counter.failed, twins.keySet().stream().filter(s -> s.error != null).count());
+  }
+
+  private int batchEnd(List<Slot<P, O>> rows, int from) {
+    long fit = budget.current() / rows.get(from).cost;
+    return (int) Math.min(rows.size(), from + Math.max(1, fit));
+  }
+
+  private void infer(List<Slot<P, O>> batch) {
+    try {
+      attempt(batch);
+      return;
+    } catch (Throwable failure) {
+      if (failure instanceof VirtualMachineError && !(failure instanceof OutOfMemoryError)) {
+        throw failure;
+      }
+      if (!OutOfMemory.isCauseOf(failure)) {
+        isolate(batch, failure);
+        return;
+      }
+      stats.add(Counter.outOfMemory, 1);
+      long cost = (long) batch.size() * batch.get(0).cost;
+      if (batch.size() == 1) {
+        fail(batch.get(0), "out_of_memory", "a single row of size " + cost + " does not fit into memory: " + words(failure));
+        return;
+      }
+      budget.tooMuch(cost);
+    }
+    // Outside the catch clause: the failed attempt's arrays and exception must be free to go before the next attempt.
+    infer(batch.subList(0, batch.size() / 2));
+    infer(batch.subList(batch.size() / 2, batch.size()));
+  }
+
+  private void attempt(List<Slot<P, O>> batch) {
+    List<P> prepared = batch.stream().map(s -> s.prepared).toList();
+    long start = System.nanoTime();
+    List<O> results;
+    try {
+      results = task.infer(prepared);
+    } finally {
+      stats.add(Counter.inferNanos, System.nanoTime() - start);
+    }
+    if (results.size() != batch.size()) {
+      throw new IllegalStateException(
+          "the model returned " + results.size() + " results (expected: " + batch.size() + ", one a row)");
+    }
+    long size = 0;
+    for (int i = 0; i < results.size(); i++) {
+      batch.get(i).result = java.util.Objects.requireNonNull(results.get(i), "a row's result");
+      size += task.size(prepared.get(i));
+    }
+    stats.add(Counter.batches, 1);
+    stats.add(Counter.size, size);
+    stats.add(Counter.padded, (long) batch.size() * batch.get(0).cost);
+    stats.add(Counter.rows, batch.size());
+  }
+
+  /** Tries every row of a failed batch alone. Rows that fail again are to blame, provided that the model itself is sound. */
+  private void isolate(List<Slot<P, O>> batch, Throwable failure) {
+    LOG.warn("a batch of {} rows failed, trying them one by one", batch.size(), failure);
+    boolean proven = false;
+    for (Slot<P, O> slot : batch) {
+      try {
+        attempt(List.of(slot));
+        proven = true;
+      } catch (Throwable alone) {
+        if (alone instanceof VirtualMachineError && !(alone instanceof OutOfMemoryError)) {
+          throw alone;
+        }
+        if (!proven) {
+          prove(alone);
+          proven = true;
+        }
+        fail(slot, OutOfMemory.isCauseOf(alone) ? "out_of_memory" : "engine_error", words(alone));
+      }
+    }
+  }
+
+  private void prove(Throwable failure) {
+    try {
+      task.check();
+    } catch (RuntimeException | IOException broken) {
+      broken.addSuppressed(failure);
+      throw new EngineFaultException("the model fails on its own golden inputs: " + broken.getMessage(), broken);
+    }
+  }
+
+  private void fail(Slot<P, O> slot, String type, String message) {
+    slot.error = new RowError("infer", type, message);
+    stats.add(Counter.rows, 1);
+    stats.add(Counter.failed, 1);
+  }
+
+  /** The innermost message: the engines wrap theirs, and a row's error should not be a page long. */
+  private static String words(Throwable failure) {
+    Throwable cause = failure;
+    while (cause.getCause() != null && cause.getCause() != cause) {
+      cause = cause.getCause();
+    }
+    String text = cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage().strip();
+    return text.length() <= 500 ? text : text.substring(0, 500) + "...";
+  }
+}

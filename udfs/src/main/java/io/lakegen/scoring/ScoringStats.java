@@ -1,0 +1,43 @@
+package io.lakegen.scoring;
+
+import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicLongArray;
+
+/** Counts and times of a scorer, written by its threads and read by anyone. Thread-safe. */
+public final class ScoringStats {
+  /** What is counted; the times are in nanoseconds, summed over threads. */
+  public enum Counter {
+    /** Rows with an outcome, good or not. */
+    rows,
+    /** Rows whose outcome is an error. */
+    failed,
+    /** Cost of the rows without padding. */
+    size,
+    /** Cost of the batches, padding counted. */
+    padded,
+    batches,
+    /** Batches that ran out of memory and were split. */
+    outOfMemory,
+    readNanos,
+    prepareNanos,
+    inferNanos,
+    /** Time that the consumer took between rows: writing, in a Spark task. */
+    writeNanos
+  }
+
+  private final AtomicLongArray values = new AtomicLongArray(Counter.values().length);
+
+  void add(Counter counter, long amount) {
+    values.addAndGet(counter.ordinal(), amount);
+  }
+
+  /** The present value of a counter. */
+  public long value(Counter counter) {
+    return values.get(counter.ordinal());
+  }
+
+  @Override
+  public String toString() {
+    return Arrays.stream(Counter.values()).map(c -> c + "=" + value(c)).toList().toString();
+  }
+}

@@ -1,0 +1,62 @@
+package io.lakegen.task;
+
+import java.io.IOException;
+import java.util.List;
+
+/**
+ * What a model does with rows. One instance per model, device and parameters serves all threads of a JVM: every method is
+ * thread-safe.
+ *
+ * @param <I> a row's input as it was read
+ * @param <P> a row ready for the device, in Java memory
+ * @param <O> a row's result, in Java memory
+ */
+public interface ModelTask<I, P, O> extends AutoCloseable {
+
+  /**
+   * Makes one row ready, on the CPU (decode, tokenise).
+   *
+   * @throws RowException if the row is bad; any other exception counts as a bad row too
+   */
+  P prepare(I input) throws RowException;
+
+  /** What the row takes of the device without padding: tokens or pixels, at least 1. */
+  int size(P prepared);
+
+  /**
+   * {@link #size} rounded up to the shape the device will see. Rows of one cost share a batch without padding; a batch of n rows
+   * takes n times its largest cost.
+   */
+  default int cost(P prepared) {
+    return size(prepared);
+  }
+
+  /** Memory that a row holds while it waits in a window, in bytes, near enough. */
+  default long inputBytes(I input) {
+    return 0;
+  }
+
+  /** Rows that are equal in this, and not null, are inferred once per window and share the result. */
+  default Object identity(P prepared) {
+    return null;
+  }
+
+  /**
+   * Runs the model.
+   *
+   * @param batch one row or more, in any order
+   * @return a result for every row, in the same order
+   */
+  List<O> infer(List<P> batch);
+
+  /**
+   * Proves on the device that the model still answers as the reference implementation did.
+   *
+   * @throws RuntimeException or IOException if it does not
+   */
+  void check() throws IOException;
+
+  /** Frees what the task owns; nothing may be running on it. */
+  @Override
+  void close();
+}
