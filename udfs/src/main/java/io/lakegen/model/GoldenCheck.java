@@ -132,39 +132,24 @@ final class GoldenCheck {
   }
 
   private static double value(JsonNode input, int i) {
-    switch (input.path("pattern").asText()) {
-      case "sin":
-        return Math.sin(0.1 * i);
-      case "bytes":
-        return (i * 31L + 7) % 256;
-      default:
-        return input.has("fill") ? input.path("fill").asDouble() : input.path("data").path(i).asDouble();
-    }
+    return switch (input.path("pattern").asText()) {
+      case "sin" -> Math.sin(0.1 * i);
+      case "bytes" -> (i * 31L + 7) % 256;
+      default -> input.has("fill") ? input.path("fill").asDouble() : input.path("data").path(i).asDouble();
+    };
   }
 
   private static void put(ByteBuffer buffer, DataType type, double value) {
     switch (type) {
-      case INT64:
-        buffer.putLong((long) value);
-        break;
-      case INT32:
-        buffer.putInt((int) value);
-        break;
-      case UINT8:
-        buffer.put((byte) (int) value);
-        break;
-      case BOOLEAN:
-        buffer.put((byte) (value == 0 ? 0 : 1));
-        break;
-      case FLOAT32:
-        buffer.putFloat((float) value);
-        break;
-      case FLOAT16:
-        buffer.putShort(ai.djl.util.Float16Utils.floatToHalf((float) value));
-        break;
-      default:
-        throw new IllegalArgumentException(
-            FILE + " dtype: " + type + " (expected: int64, int32, uint8, bool, float32 or float16)");
+      case INT64 -> buffer.putLong((long) value);
+      case INT32 -> buffer.putInt((int) value);
+      case UINT8 -> buffer.put((byte) (int) value);
+      case BOOLEAN -> buffer.put((byte) (value == 0 ? 0 : 1));
+      case FLOAT32 -> buffer.putFloat((float) value);
+      case FLOAT16 -> buffer.putShort(ai.djl.util.Float16Utils.floatToHalf((float) value));
+      default ->
+          throw new IllegalArgumentException(
+              FILE + " dtype: " + type + " (expected: int64, int32, uint8, boolean, float32 or float16)");
     }
   }
 

@@ -62,6 +62,8 @@ public record PackSpec(
   }
 
   /**
+   * The tokenizer of a model.
+   *
    * @param file the {@code tokenizer.json} of Hugging Face tokenizers
    * @param maxLength longest input in tokens, special tokens included
    * @param chatTemplate a user message's frame, with {@code {prompt}} where the message goes
@@ -118,6 +120,8 @@ public record PackSpec(
   }
 
   /**
+   * The latent space of a diffusion model.
+   *
    * @param channels channels of a latent
    * @param scale pixels per latent along each side
    * @param scalingFactor what latents are divided by before decoding
