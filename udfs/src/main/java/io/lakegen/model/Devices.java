@@ -4,7 +4,9 @@ import ai.djl.Device;
 import ai.djl.engine.Engine;
 import java.util.List;
 
-/** Chooses the device of a task from what the user asked for and what the cluster manager assigned. */
+/**
+ * Chooses the device of a task from what the user asked for and what the cluster manager assigned.
+ */
 public final class Devices {
   private Devices() {}
 
@@ -19,8 +21,8 @@ public final class Devices {
    * The device to load a model on.
    *
    * @param choice the user's wish; {@code auto} takes a GPU when there is one
-   * @param addresses GPU addresses that the cluster manager assigned to this task, empty when it assigns none; several tasks with
-   *     one address share a model
+   * @param addresses GPU addresses that the cluster manager assigned to this task, empty when it
+   *     assigns none; several tasks with one address share a model
    * @param engine whose view of the machine counts
    * @throws IllegalStateException if {@code gpu} was asked for and the engine sees none
    */
@@ -32,13 +34,16 @@ public final class Devices {
     if (gpus == 0) {
       if (choice == Choice.gpu) {
         throw new IllegalStateException(
-            "device: gpu (expected: a GPU that " + engine + " can see; found none. Use --device cpu, or put the"
+            "device: gpu (expected: a GPU that "
+                + engine
+                + " can see; found none. Use --device cpu, or put the"
                 + " CUDA build of the engine's native library on the class path)");
       }
       return Device.cpu();
     }
     int index = addresses.isEmpty() ? 0 : Integer.parseInt(addresses.get(0));
-    // Where the cluster manager isolates executors (CUDA_VISIBLE_DEVICES, cgroups), the address counts the machine's GPUs but
+    // Where the cluster manager isolates executors (CUDA_VISIBLE_DEVICES, cgroups), the address
+    // counts the machine's GPUs but
     // the engine counts the visible ones.
     return Device.gpu(index < gpus ? index : 0);
   }

@@ -16,9 +16,10 @@ import java.util.List;
 import java.util.stream.LongStream;
 
 /**
- * Runs the inputs of {@code golden.json} through a loaded model and compares its answers with those that the reference
- * implementation gave at export. The graphs are run in the file's order, so that a decoder can take what an encoder returned or
- * wrote into its slot cache. What a task makes of graph outputs (pooling, say) is the task's own check.
+ * Runs the inputs of {@code golden.json} through a loaded model and compares its answers with those
+ * that the reference implementation gave at export. The graphs are run in the file's order, so that
+ * a decoder can take what an encoder returned or wrote into its slot cache. What a task makes of
+ * graph outputs (pooling, say) is the task's own check.
  */
 final class GoldenCheck {
   static final String FILE = "golden.json";
@@ -55,9 +56,19 @@ final class GoldenCheck {
   private void tokenizer(JsonNode entry) {
     String text = entry.path("text").asText();
     long[] actual = model.tokenizer().encode(text).getIds();
-    long[] expected = LongStream.range(0, entry.path("ids").size()).map(i -> entry.path("ids").path((int) i).asLong()).toArray();
+    long[] expected =
+        LongStream.range(0, entry.path("ids").size())
+            .map(i -> entry.path("ids").path((int) i).asLong())
+            .toArray();
     if (!Arrays.equals(actual, expected)) {
-      problems.add("tokens of '" + text + "': " + Arrays.toString(actual) + " (expected: " + Arrays.toString(expected) + ")");
+      problems.add(
+          "tokens of '"
+              + text
+              + "': "
+              + Arrays.toString(actual)
+              + " (expected: "
+              + Arrays.toString(expected)
+              + ")");
     }
   }
 
@@ -88,12 +99,16 @@ final class GoldenCheck {
       problems.add(name + ": shape " + actual.getShape() + " (expected: " + shape(expected) + ")");
       return;
     }
-    NDArray floats = actual.getDataType() == DataType.FLOAT32 ? actual : actual.toType(DataType.FLOAT32, true);
+    NDArray floats =
+        actual.getDataType() == DataType.FLOAT32 ? actual : actual.toType(DataType.FLOAT32, true);
     float[] values = floats.toFloatArray();
     double difference = 0;
     for (int i = 0; i < expected.path("index").size(); i++) {
       difference =
-          worse(difference, values[expected.path("index").path(i).asInt()], expected.path("data").path(i).asDouble());
+          worse(
+              difference,
+              values[expected.path("index").path(i).asInt()],
+              expected.path("data").path(i).asDouble());
     }
     report(name, difference);
   }
@@ -106,7 +121,13 @@ final class GoldenCheck {
 
   private void report(String name, double difference) {
     if (difference > tolerance) {
-      problems.add(name + ": differs from the reference by " + difference + " (expected: at most " + tolerance + ")");
+      problems.add(
+          name
+              + ": differs from the reference by "
+              + difference
+              + " (expected: at most "
+              + tolerance
+              + ")");
     }
   }
 
@@ -116,16 +137,21 @@ final class GoldenCheck {
       JsonNode what = input.path("from").path(1);
       return what.isTextual() ? caches.get(entry) : outputs.get(entry).get(what.asInt());
     }
-    DataType type = DataType.valueOf(input.path("dtype").asText().toUpperCase(java.util.Locale.ROOT));
+    DataType type =
+        DataType.valueOf(input.path("dtype").asText().toUpperCase(java.util.Locale.ROOT));
     Shape shape = shape(input);
     int size = Math.toIntExact(shape.size());
-    ByteBuffer buffer = ByteBuffer.allocateDirect(size * type.getNumOfBytes()).order(ByteOrder.nativeOrder());
+    ByteBuffer buffer =
+        ByteBuffer.allocateDirect(size * type.getNumOfBytes()).order(ByteOrder.nativeOrder());
     for (int i = 0; i < size; i++) {
       put(buffer, type, value(input, i));
     }
     buffer.rewind();
     NDArray array = manager.create(buffer, shape, type);
-    if (!model.graph(model.pack().spec().graphs().keySet().iterator().next()).inputNames().isEmpty()) {
+    if (!model
+        .graph(model.pack().spec().graphs().keySet().iterator().next())
+        .inputNames()
+        .isEmpty()) {
       array.setName(input.path("name").asText());
     }
     return array;
@@ -135,7 +161,8 @@ final class GoldenCheck {
     return switch (input.path("pattern").asText()) {
       case "sin" -> Math.sin(0.1 * i);
       case "bytes" -> (i * 31L + 7) % 256;
-      default -> input.has("fill") ? input.path("fill").asDouble() : input.path("data").path(i).asDouble();
+      default ->
+          input.has("fill") ? input.path("fill").asDouble() : input.path("data").path(i).asDouble();
     };
   }
 
@@ -149,7 +176,10 @@ final class GoldenCheck {
       case FLOAT16 -> buffer.putShort(ai.djl.util.Float16Utils.floatToHalf((float) value));
       default ->
           throw new IllegalArgumentException(
-              FILE + " dtype: " + type + " (expected: int64, int32, uint8, boolean, float32 or float16)");
+              FILE
+                  + " dtype: "
+                  + type
+                  + " (expected: int64, int32, uint8, boolean, float32 or float16)");
     }
   }
 

@@ -11,7 +11,10 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 
-/** One traced graph of a pack on one device. Thread-safe: running it changes nothing but arrays that the caller passes in. */
+/**
+ * One traced graph of a pack on one device. Thread-safe: running it changes nothing but arrays that
+ * the caller passes in.
+ */
 public final class Graph implements AutoCloseable {
   private final Model model;
   private final List<String> inputNames;
@@ -21,7 +24,8 @@ public final class Graph implements AutoCloseable {
     this.inputNames = inputNames;
   }
 
-  static Graph load(Path file, ai.djl.Device device, PackSpec.EngineName engine, int threads) throws IOException {
+  static Graph load(Path file, ai.djl.Device device, PackSpec.EngineName engine, int threads)
+      throws IOException {
     Model model = Model.newInstance(file.getFileName().toString(), device, engine.name());
     try {
       Map<String, String> options =
@@ -31,16 +35,23 @@ public final class Graph implements AutoCloseable {
       model.load(file.getParent(), file.getFileName().toString(), options);
     } catch (MalformedModelException e) {
       model.close();
-      throw new IOException(file + ": not a graph that " + engine + " can load: " + e.getMessage(), e);
+      throw new IOException(
+          file + ": not a graph that " + engine + " can load: " + e.getMessage(), e);
     } catch (IOException | RuntimeException e) {
       model.close();
       throw e;
     }
     return new Graph(
-        model, engine == PackSpec.EngineName.OnnxRuntime ? model.getBlock().describeInput().keys() : List.of());
+        model,
+        engine == PackSpec.EngineName.OnnxRuntime
+            ? model.getBlock().describeInput().keys()
+            : List.of());
   }
 
-  /** Input names of an ONNX graph in its own order; empty for TorchScript, whose inputs go by position. */
+  /**
+   * Input names of an ONNX graph in its own order; empty for TorchScript, whose inputs go by
+   * position.
+   */
   public List<String> inputNames() {
     return inputNames;
   }

@@ -2,7 +2,10 @@ package io.lakegen.model;
 
 import java.util.List;
 
-/** A model pack that must not be used. Carries every problem found, each as {@code key: value (expected: rule)}. */
+/**
+ * A model pack that must not be used. Carries every problem found, each as {@code key: value
+ * (expected: rule)}.
+ */
 public final class InvalidPackException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 

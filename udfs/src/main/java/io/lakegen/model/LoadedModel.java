@@ -8,8 +8,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * A pack's graphs and tokenizer on one device, proven by the golden inputs. Thread-safe; shared by all tasks of a JVM through
- * {@link ModelPool}, which closes it.
+ * A pack's graphs and tokenizer on one device, proven by the golden inputs. Thread-safe; shared by
+ * all tasks of a JVM through {@link ModelPool}, which closes it.
  */
 public final class LoadedModel implements AutoCloseable {
   private final ModelPack pack;
@@ -25,8 +25,8 @@ public final class LoadedModel implements AutoCloseable {
   /**
    * Loads every graph of a pack and runs the golden inputs through them.
    *
-   * @param threads threads that one operation of the engine may use on a CPU; the PyTorch engine takes the first value that the
-   *     JVM asks for
+   * @param threads threads that one operation of the engine may use on a CPU; the PyTorch engine
+   *     takes the first value that the JVM asks for
    * @throws InvalidPackException if the model answers otherwise than the reference implementation
    * @throws IOException if a file cannot be read or is no graph of its engine
    */
@@ -34,13 +34,15 @@ public final class LoadedModel implements AutoCloseable {
     setIfAbsent("ai.djl.offline", "true");
     setIfAbsent("ai.djl.pytorch.num_threads", Integer.toString(threads));
     setIfAbsent("ai.djl.pytorch.num_interop_threads", "1");
-    // The graph optimiser compiles anew for every input shape: the first calls at each would take seconds (FACTS).
+    // The graph optimiser compiles anew for every input shape: the first calls at each would take
+    // seconds (FACTS).
     setIfAbsent("ai.djl.pytorch.graph_optimizer", "false");
     LoadedModel model = new LoadedModel(pack, device);
     try {
       for (Map.Entry<String, String> graph : pack.spec().graphs().entrySet()) {
         model.graphs.put(
-            graph.getKey(), Graph.load(pack.file(graph.getValue()), device, pack.spec().engine(), threads));
+            graph.getKey(),
+            Graph.load(pack.file(graph.getValue()), device, pack.spec().engine(), threads));
       }
       if (pack.spec().tokenizer().isPresent()) {
         PackSpec.Tokenizer spec = pack.spec().tokenizer().get();
@@ -93,7 +95,8 @@ public final class LoadedModel implements AutoCloseable {
   public Graph graph(String role) {
     Graph graph = graphs.get(role);
     if (graph == null) {
-      throw new IllegalArgumentException("graph: " + role + " (expected: one of " + graphs.keySet() + ")");
+      throw new IllegalArgumentException(
+          "graph: " + role + " (expected: one of " + graphs.keySet() + ")");
     }
     return graph;
   }
@@ -104,7 +107,8 @@ public final class LoadedModel implements AutoCloseable {
   }
 
   /**
-   * The tokenizer; truncates at the pack's {@code maxLength}, adds special tokens, does not pad. Thread-safe.
+   * The tokenizer; truncates at the pack's {@code maxLength}, adds special tokens, does not pad.
+   * Thread-safe.
    *
    * @throws IllegalStateException if the pack has none
    */

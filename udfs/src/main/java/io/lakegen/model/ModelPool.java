@@ -8,9 +8,10 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The models of this JVM, one for every key (pack, device and whatever else makes two models differ). A model stays loaded
- * between Spark tasks and jobs and is closed when the JVM shuts down, or by {@link #closeAll}. Thread-safe: threads that ask for
- * the same key at once wait for a single load; a load that failed is tried again by the next caller.
+ * The models of this JVM, one for every key (pack, device and whatever else makes two models
+ * differ). A model stays loaded between Spark tasks and jobs and is closed when the JVM shuts down,
+ * or by {@link #closeAll}. Thread-safe: threads that ask for the same key at once wait for a single
+ * load; a load that failed is tried again by the next caller.
  */
 public final class ModelPool {
   private static final Logger LOG = LoggerFactory.getLogger(ModelPool.class);
@@ -39,7 +40,8 @@ public final class ModelPool {
    *
    * @param type what the loader makes; one key always has one type
    */
-  public static <T extends AutoCloseable> T get(Object key, Class<T> type, Loader<T> loader) throws IOException {
+  public static <T extends AutoCloseable> T get(Object key, Class<T> type, Loader<T> loader)
+      throws IOException {
     Entry entry = ENTRIES.computeIfAbsent(key, k -> new Entry());
     synchronized (entry) {
       if (entry.model == null) {

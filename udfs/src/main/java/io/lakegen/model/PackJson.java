@@ -23,10 +23,16 @@ import java.util.stream.StreamSupport;
 final class PackJson {
   static final String FILE = "pack.json";
 
-  private static final ObjectMapper JSON = new ObjectMapper().enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
+  private static final ObjectMapper JSON =
+      new ObjectMapper().enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
   private static final Set<String> TASKS =
       new TreeSet<>(
-          Set.of("feature-extraction", "text-generation", "text2text-generation", "image-to-text", "text-to-image"));
+          Set.of(
+              "feature-extraction",
+              "text-generation",
+              "text2text-generation",
+              "image-to-text",
+              "text-to-image"));
 
   private final List<String> problems = new ArrayList<>();
 
@@ -48,7 +54,10 @@ final class PackJson {
       throw new InvalidPackException(name, FILE + " cannot be read: " + e.getMessage());
     }
     PackJson reader = new PackJson();
-    PackSpec spec = root.isObject() ? reader.spec(root) : reader.fail(FILE, root, "a JSON object");
+    PackSpec spec = root.isObject() ? reader.spec(root) : null;
+    if (!root.isObject()) {
+      reader.fail(FILE, root, "a JSON object");
+    }
     if (!reader.problems.isEmpty()) {
       throw new InvalidPackException(name, reader.problems);
     }
@@ -65,7 +74,8 @@ final class PackJson {
         "format task family engine dtype graphs sha256 tokenizer image cache generation pooling normalize dimension"
             + " scheduler latents source");
     String task = text(root, "task", TASKS::contains, "one of " + TASKS);
-    Map<String, String> sha256 = strings(root, "sha256", v -> v.matches("[0-9a-f]{64}"), "64 lower-case hex digits");
+    Map<String, String> sha256 =
+        strings(root, "sha256", v -> v.matches("[0-9a-f]{64}"), "64 lower-case hex digits");
     sha256.keySet().forEach(this::fileName);
     Map<String, String> graphs = strings(root, "graphs", v -> true, "a file name");
     graphs.forEach((role, file) -> listed("graphs." + role, file, sha256));
@@ -80,7 +90,10 @@ final class PackJson {
             s ->
                 s.properties().stream()
                     .filter(e -> !e.getValue().isNull())
-                    .forEach(e -> scheduler.put(e.getKey(), JSON.convertValue(e.getValue(), Object.class))));
+                    .forEach(
+                        e ->
+                            scheduler.put(
+                                e.getKey(), JSON.convertValue(e.getValue(), Object.class))));
     PackSpec.EngineName engine = constant(root, "engine", PackSpec.EngineName.values());
     PackSpec.Dtype dtype = constant(root, "dtype", PackSpec.Dtype.values());
     Optional<PackSpec.Source> source = required(root, "source").map(this::source);
@@ -108,7 +121,9 @@ final class PackJson {
     Optional<String> template = Optional.empty();
     if (node.has("chatTemplate")) {
       template =
-          Optional.ofNullable(text(node, "chatTemplate", v -> v.contains("{prompt}"), "a text that holds {prompt}"));
+          Optional.ofNullable(
+              text(
+                  node, "chatTemplate", v -> v.contains("{prompt}"), "a text that holds {prompt}"));
     }
     return new PackSpec.Tokenizer(
         text(node, "file", v -> true, "a file name"), positive(node, "maxLength"), template);
@@ -117,7 +132,10 @@ final class PackJson {
   private PackSpec.Image image(JsonNode node) {
     keys(node, "image.", "height width mean std");
     return new PackSpec.Image(
-        positive(node, "height"), positive(node, "width"), channels(node, "mean"), channels(node, "std"));
+        positive(node, "height"),
+        positive(node, "width"),
+        channels(node, "mean"),
+        channels(node, "std"));
   }
 
   private PackSpec.Cache cache(JsonNode node) {
@@ -148,7 +166,9 @@ final class PackJson {
       fail("normalize", normalize, "true or false");
     }
     return new PackSpec.Embedding(
-        constant(root, "pooling", PackSpec.Pooling.values()), normalize.asBoolean(), positive(root, "dimension"));
+        constant(root, "pooling", PackSpec.Pooling.values()),
+        normalize.asBoolean(),
+        positive(root, "dimension"));
   }
 
   private PackSpec.Latents latents(JsonNode node) {
@@ -157,7 +177,8 @@ final class PackJson {
     if (!factor.isNumber() || factor.asDouble() <= 0) {
       fail("latents.scalingFactor", factor, "a number above 0");
     }
-    return new PackSpec.Latents(positive(node, "channels"), positive(node, "scale"), factor.asDouble());
+    return new PackSpec.Latents(
+        positive(node, "channels"), positive(node, "scale"), factor.asDouble());
   }
 
   private PackSpec.Source source(JsonNode node) {
@@ -168,10 +189,18 @@ final class PackJson {
         text(node, "licence", v -> !v.isBlank(), "a licence's name"));
   }
 
-  /** Only plain names: a pack that names files outside its folder could make the cache read or overwrite anything. */
+  /**
+   * Only plain names: a pack that names files outside its folder could make the cache read or
+   * overwrite anything.
+   */
   private void fileName(String name) {
     if (name.equals(FILE) || !name.matches("[A-Za-z0-9_][A-Za-z0-9._-]*")) {
-      problems.add("sha256." + name + ": a path (expected: a plain file name inside the pack, not " + FILE + ")");
+      problems.add(
+          "sha256."
+              + name
+              + ": a path (expected: a plain file name inside the pack, not "
+              + FILE
+              + ")");
     }
   }
 
@@ -205,14 +234,17 @@ final class PackJson {
     return Optional.of(node);
   }
 
-  private Map<String, String> strings(JsonNode root, String key, Predicate<String> rule, String expected) {
+  private Map<String, String> strings(
+      JsonNode root, String key, Predicate<String> rule, String expected) {
     Map<String, String> values = new LinkedHashMap<>();
     Optional<JsonNode> node = required(root, key);
     node.ifPresent(
         object ->
             object
                 .fieldNames()
-                .forEachRemaining(name -> values.put(name, text(object, name, key + "." + name, rule, expected))));
+                .forEachRemaining(
+                    name ->
+                        values.put(name, text(object, name, key + "." + name, rule, expected))));
     if (node.isPresent() && values.isEmpty()) {
       fail(key, node.get(), "at least one entry");
     }
@@ -222,7 +254,8 @@ final class PackJson {
 
   private List<Double> channels(JsonNode node, String key) {
     JsonNode values = node.path(key);
-    if (values.size() != 3 || !StreamSupport.stream(values.spliterator(), false).allMatch(JsonNode::isNumber)) {
+    if (values.size() != 3
+        || !StreamSupport.stream(values.spliterator(), false).allMatch(JsonNode::isNumber)) {
       fail("image." + key, values, "three numbers");
       return List.of();
     }
@@ -241,7 +274,8 @@ final class PackJson {
       return List.of();
     }
     if (!values.isArray()
-        || !StreamSupport.stream(values.spliterator(), false).allMatch(v -> v.canConvertToInt() && v.asInt() >= 0)) {
+        || !StreamSupport.stream(values.spliterator(), false)
+            .allMatch(v -> v.canConvertToInt() && v.asInt() >= 0)) {
       fail("generation." + key, values, "a list of token ids");
       return List.of();
     }
@@ -265,9 +299,14 @@ final class PackJson {
     return text(node, key, key, rule, expected);
   }
 
-  private String text(JsonNode node, String key, String shown, Predicate<String> rule, String expected) {
+  private String text(
+      JsonNode node, String key, String shown, Predicate<String> rule, String expected) {
     JsonNode value = node.path(key);
-    return value.isTextual() && rule.test(value.asText()) ? value.asText() : fail(shown, value, expected);
+    if (value.isTextual() && rule.test(value.asText())) {
+      return value.asText();
+    }
+    fail(shown, value, expected);
+    return null;
   }
 
   private <E extends Enum<E>> E constant(JsonNode node, String key, E[] values) {
@@ -275,11 +314,20 @@ final class PackJson {
     return Arrays.stream(values)
         .filter(v -> value.isTextual() && v.name().equals(value.asText()))
         .findFirst()
-        .orElseGet(() -> fail(key, value, "one of " + Arrays.toString(values)));
+        .orElseGet(
+            () -> {
+              fail(key, value, "one of " + Arrays.toString(values));
+              return null;
+            });
   }
 
-  private <T> T fail(String key, JsonNode value, String expected) {
-    problems.add(key + ": " + (value instanceof MissingNode ? "missing" : value) + " (expected: " + expected + ")");
-    return null;
+  private void fail(String key, JsonNode value, String expected) {
+    problems.add(
+        key
+            + ": "
+            + (value instanceof MissingNode ? "missing" : value)
+            + " (expected: "
+            + expected
+            + ")");
   }
 }

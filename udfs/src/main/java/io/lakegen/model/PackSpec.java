@@ -7,14 +7,16 @@ import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * What {@code pack.json} (format 1) says of a model: which graphs it has, how its inputs are made and how its outputs are read.
+ * What {@code pack.json} (format 1) says of a model: which graphs it has, how its inputs are made
+ * and how its outputs are read.
  *
  * @param task Hugging Face pipeline name, such as {@code feature-extraction}
  * @param family architecture, such as {@code bert} or {@code gpt2}
  * @param engine DJL engine that runs the graphs
  * @param dtype arithmetic of the weights
  * @param graphs role to file name
- * @param sha256 file name to lower-case hex digest, for every file of the pack but {@code pack.json}
+ * @param sha256 file name to lower-case hex digest, for every file of the pack but {@code
+ *     pack.json}
  * @param tokenizer present where the task reads or writes text
  * @param image present where the task reads images
  * @param cache present where a graph uses the slot cache
@@ -53,7 +55,10 @@ public record PackSpec(
     OnnxRuntime
   }
 
-  /** Arithmetic of a pack, by PyTorch's names. Whatever it is, graphs take and return float32 unless FLOAT16 is said. */
+  /**
+   * Arithmetic of a pack, by PyTorch's names. Whatever it is, graphs take and return float32 unless
+   * FLOAT16 is said.
+   */
   public enum Dtype {
     float32,
     bfloat16,
@@ -70,7 +75,9 @@ public record PackSpec(
    */
   public record Tokenizer(String file, int maxLength, Optional<String> chatTemplate) {}
 
-  /** Size in pixels and normalisation (per channel, of values in 0..1) of the model's image input. */
+  /**
+   * Size in pixels and normalisation (per channel, of values in 0..1) of the model's image input.
+   */
   public record Image(int height, int width, List<Double> mean, List<Double> std) {
     public Image {
       mean = List.copyOf(mean);

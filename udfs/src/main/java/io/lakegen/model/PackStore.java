@@ -27,14 +27,18 @@ import org.slf4j.LoggerFactory;
 /**
  * Fetches model packs from any Hadoop file system into a content-addressed folder of this node.
  *
- * <p>A pack's folder is named after the digest of its {@code pack.json}, appears by one atomic rename and is never changed after
- * it. A file lock makes concurrent executors of a node fetch a pack once; the digests of a pack that is already there are checked
- * again at every {@link #fetch}, so a damaged copy is replaced rather than loaded. Thread-safe.
+ * <p>A pack's folder is named after the digest of its {@code pack.json}, appears by one atomic
+ * rename and is never changed after it. A file lock makes concurrent executors of a node fetch a
+ * pack once; the digests of a pack that is already there are checked again at every {@link #fetch},
+ * so a damaged copy is replaced rather than loaded. Thread-safe.
  */
 public final class PackStore {
   private static final Logger LOG = LoggerFactory.getLogger(PackStore.class);
 
-  /** File locks are held per JVM: two threads of one JVM asking for the same lock would get an exception, not a wait. */
+  /**
+   * File locks are held per JVM: two threads of one JVM asking for the same lock would get an
+   * exception, not a wait.
+   */
   private static final Object JVM_LOCK = new Object();
 
   private final Path root;
@@ -45,8 +49,8 @@ public final class PackStore {
   }
 
   /**
-   * The store of this node: {@code $LAKEGEN_CACHE}, else {@code ~/.cache/lakegen}, else (no writable home, as in some containers)
-   * the temporary folder.
+   * The store of this node: {@code $LAKEGEN_CACHE}, else {@code ~/.cache/lakegen}, else (no
+   * writable home, as in some containers) the temporary folder.
    */
   public static PackStore ofNode() {
     String configured = System.getenv("LAKEGEN_CACHE");
@@ -54,16 +58,20 @@ public final class PackStore {
       return new PackStore(Path.of(configured, "packs"));
     }
     Path home = Path.of(System.getProperty("user.home", "/nonexistent"));
-    Path base = Files.isWritable(home) ? home.resolve(".cache") : Path.of(System.getProperty("java.io.tmpdir"));
+    Path base =
+        Files.isWritable(home)
+            ? home.resolve(".cache")
+            : Path.of(System.getProperty("java.io.tmpdir"));
     return new PackStore(base.resolve("lakegen").resolve("packs"));
   }
 
   /**
    * Brings a pack to this node and checks it.
    *
-   * @param uri folder of the pack on any file system that {@code conf} knows; a path without scheme is resolved against the
-   *     default file system
-   * @throws InvalidPackException if a file is missing, differs from its digest, or {@code pack.json} breaks the format
+   * @param uri folder of the pack on any file system that {@code conf} knows; a path without scheme
+   *     is resolved against the default file system
+   * @throws InvalidPackException if a file is missing, differs from its digest, or {@code
+   *     pack.json} breaks the format
    * @throws IOException if the pack or the node's folder cannot be read or written
    */
   public ModelPack fetch(String uri, Configuration conf) throws IOException {
@@ -74,7 +82,11 @@ public final class PackStore {
       content = in.readAllBytes();
     } catch (FileNotFoundException e) {
       throw new InvalidPackException(
-          uri, PackJson.FILE + ": missing (expected: a folder made by the model exporter, with " + PackJson.FILE + ")");
+          uri,
+          PackJson.FILE
+              + ": missing (expected: a folder made by the model exporter, with "
+              + PackJson.FILE
+              + ")");
     }
     PackSpec spec = PackJson.parse(uri, content);
     String sha256 = HexFormat.of().formatHex(digest().digest(content));
@@ -83,7 +95,9 @@ public final class PackStore {
     synchronized (JVM_LOCK) {
       try (FileChannel channel =
               FileChannel.open(
-                  root.resolve(sha256 + ".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+                  root.resolve(sha256 + ".lock"),
+                  StandardOpenOption.CREATE,
+                  StandardOpenOption.WRITE);
           FileLock lock = channel.lock()) {
         if (!lock.isValid() || !intact(folder, content, spec)) {
           download(uri, fs, source, content, spec, folder);
@@ -110,7 +124,12 @@ public final class PackStore {
   }
 
   private void download(
-      String uri, FileSystem fs, org.apache.hadoop.fs.Path source, byte[] content, PackSpec spec, Path folder)
+      String uri,
+      FileSystem fs,
+      org.apache.hadoop.fs.Path source,
+      byte[] content,
+      PackSpec spec,
+      Path folder)
       throws IOException {
     long start = System.nanoTime();
     Path partial = root.resolve("partial-" + UUID.randomUUID());
@@ -120,7 +139,8 @@ public final class PackStore {
       for (Map.Entry<String, String> file : spec.sha256().entrySet()) {
         MessageDigest digest = digest();
         try (InputStream in =
-                new DigestInputStream(fs.open(new org.apache.hadoop.fs.Path(source, file.getKey())), digest);
+                new DigestInputStream(
+                    fs.open(new org.apache.hadoop.fs.Path(source, file.getKey())), digest);
             OutputStream out = Files.newOutputStream(partial.resolve(file.getKey()))) {
           in.transferTo(out);
         } catch (FileNotFoundException e) {
@@ -129,7 +149,8 @@ public final class PackStore {
         }
         String actual = HexFormat.of().formatHex(digest.digest());
         if (!actual.equals(file.getValue())) {
-          problems.add("sha256." + file.getKey() + ": " + actual + " (expected: " + file.getValue() + ")");
+          problems.add(
+              "sha256." + file.getKey() + ": " + actual + " (expected: " + file.getValue() + ")");
         }
       }
       if (!problems.isEmpty()) {
@@ -138,7 +159,11 @@ public final class PackStore {
       Files.write(partial.resolve(PackJson.FILE), content);
       delete(folder);
       Files.move(partial, folder, StandardCopyOption.ATOMIC_MOVE);
-      LOG.info("fetched model pack {} to {} in {} ms", uri, folder, (System.nanoTime() - start) / 1_000_000);
+      LOG.info(
+          "fetched model pack {} to {} in {} ms",
+          uri,
+          folder,
+          (System.nanoTime() - start) / 1_000_000);
     } finally {
       delete(partial);
     }

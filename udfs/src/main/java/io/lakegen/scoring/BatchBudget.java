@@ -5,8 +5,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The padded cost that one batch may take, shared by all threads that use a model. It only ever shrinks: out of memory teaches a
- * ceiling that later batches keep to. Thread-safe.
+ * The padded cost that one batch may take, shared by all threads that use a model. It only ever
+ * shrinks: out of memory teaches a ceiling that later batches keep to. Thread-safe.
  */
 public final class BatchBudget {
   private static final Logger LOG = LoggerFactory.getLogger(BatchBudget.class);
@@ -35,7 +35,11 @@ public final class BatchBudget {
     long lowered = Math.max(1, cost / 2);
     long before = current.getAndAccumulate(lowered, Math::min);
     if (lowered < before) {
-      LOG.warn("a batch of cost {} ran out of memory: batch budget lowered from {} to {}", cost, before, lowered);
+      LOG.warn(
+          "a batch of cost {} ran out of memory: batch budget lowered from {} to {}",
+          cost,
+          before,
+          lowered);
     }
   }
 }

@@ -13,8 +13,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Infers the prepared rows of one window: sorts them by cost, cuts batches that keep to the budget, and finds for every row a
- * result or an error. Used by one thread.
+ * Infers the prepared rows of one window: sorts them by cost, cuts batches that keep to the budget,
+ * and finds for every row a result or an error. Used by one thread.
  */
 final class BatchRunner<P, O> {
   private static final Logger LOG = LoggerFactory.getLogger(BatchRunner.class);
@@ -46,7 +46,7 @@ final class BatchRunner<P, O> {
   /** Fills in the outcome of every slot that has no error yet. */
   void run(List<Slot<P, O>> window) {
     Map<Object, Slot<P, O>> first = new HashMap<>();
-    Map<Slot<P, O>, Slot<P, O>> twins = new java.util.IdentityHashMap<>();
+    Map<Slot<P, O>, Slot<P, O>> twins = new HashMap<>();
     List<Slot<P, O>> rows = new ArrayList<>(window.size());
     for (Slot<P, O> slot : window) {
       if (slot.error == null) {
@@ -59,7 +59,8 @@ final class BatchRunner<P, O> {
         }
       }
     }
-    // The longest rows go first, so that a batch that does not fit into memory is met early and teaches the rest.
+    // The longest rows go first, so that a batch that does not fit into memory is met early and
+    // teaches the rest.
     rows.sort(Comparator.comparingInt((Slot<P, O> s) -> s.cost).reversed());
     for (int from = 0; from < rows.size(); ) {
       if (Thread.interrupted()) {
@@ -98,12 +99,16 @@ final class BatchRunner<P, O> {
       stats.add(Counter.outOfMemory, 1);
       long cost = (long) batch.size() * batch.get(0).cost;
       if (batch.size() == 1) {
-        fail(batch.get(0), "out_of_memory", "a single row of size " + cost + " does not fit into memory: " + words(failure));
+        fail(
+            batch.get(0),
+            "out_of_memory",
+            "a single row of size " + cost + " does not fit into memory: " + words(failure));
         return;
       }
       budget.tooMuch(cost);
     }
-    // Outside the catch clause: the failed attempt's arrays and exception must be free to go before the next attempt.
+    // Outside the catch clause: the failed attempt's arrays and exception must be free to go before
+    // the next attempt.
     infer(batch.subList(0, batch.size() / 2));
     infer(batch.subList(batch.size() / 2, batch.size()));
   }
@@ -119,7 +124,11 @@ final class BatchRunner<P, O> {
     }
     if (results.size() != batch.size()) {
       throw new IllegalStateException(
-          "the model returned " + results.size() + " results (expected: " + batch.size() + ", one a row)");
+          "the model returned "
+              + results.size()
+              + " results (expected: "
+              + batch.size()
+              + ", one a row)");
     }
     long size = 0;
     for (int i = 0; i < results.size(); i++) {
@@ -132,7 +141,10 @@ final class BatchRunner<P, O> {
     stats.add(Counter.rows, batch.size());
   }
 
-  /** Tries every row of a failed batch alone. Rows that fail again are to blame, provided that the model itself is sound. */
+  /**
+   * Tries every row of a failed batch alone. Rows that fail again are to blame, provided that the
+   * model itself is sound.
+   */
   private void isolate(List<Slot<P, O>> batch, Throwable failure) {
     LOG.warn("a batch of {} rows failed, trying them one by one", batch.size(), failure);
     boolean proven = false;
@@ -158,7 +170,8 @@ final class BatchRunner<P, O> {
       task.check();
     } catch (RuntimeException | IOException broken) {
       broken.addSuppressed(failure);
-      throw new EngineFaultException("the model fails on its own golden inputs: " + broken.getMessage(), broken);
+      throw new EngineFaultException(
+          "the model fails on its own golden inputs: " + broken.getMessage(), broken);
     }
   }
 
@@ -168,13 +181,16 @@ final class BatchRunner<P, O> {
     stats.add(Counter.failed, 1);
   }
 
-  /** The innermost message: the engines wrap theirs, and a row's error should not be a page long. */
+  /**
+   * The innermost message: the engines wrap theirs, and a row's error should not be a page long.
+   */
   private static String words(Throwable failure) {
     Throwable cause = failure;
     while (cause.getCause() != null && cause.getCause() != cause) {
       cause = cause.getCause();
     }
-    String text = cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage().strip();
+    String text =
+        cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage().strip();
     return text.length() <= 500 ? text : text.substring(0, 500) + "...";
   }
 }

@@ -20,9 +20,9 @@ import java.util.concurrent.TimeUnit;
 /**
  * Streams rows through a model, in their order, one outcome for every row.
  *
- * <p>Three things go on at once: the caller's thread reads rows and consumes outcomes, preparation threads make the next window
- * ready, and one thread keeps the device busy with the present one. At most {@value #WINDOWS} windows are in memory. Used by one
- * thread, which closes it.
+ * <p>Three things go on at once: the caller's thread reads rows and consumes outcomes, preparation
+ * threads make the next window ready, and one thread keeps the device busy with the present one. At
+ * most {@value #WINDOWS} windows are in memory. Used by one thread, which closes it.
  */
 public final class BatchScorer<I, P, O> implements Iterator<Scored<I, O>>, AutoCloseable {
   private static final int WINDOWS = 3;
@@ -60,7 +60,8 @@ public final class BatchScorer<I, P, O> implements Iterator<Scored<I, O>>, AutoC
     this.runner = new BatchRunner<>(task, budget, stats);
     this.prepareThreads = threads(options.prepareThreads(), "lakegen-prepare");
     this.inferThread = threads(1, "lakegen-infer");
-    // The device should not wait for a whole window to be prepared: the first is small, the next ones grow.
+    // The device should not wait for a whole window to be prepared: the first is small, the next
+    // ones grow.
     this.nextWindowRows = Math.max(1, options.windowRows() / 16);
   }
 
@@ -135,7 +136,9 @@ public final class BatchScorer<I, P, O> implements Iterator<Scored<I, O>>, AutoC
   }
 
   private Window<I, P, O> submit(List<I> inputs) {
-    int chunk = Math.max(1, (inputs.size() + options.prepareThreads() * 4 - 1) / (options.prepareThreads() * 4));
+    int chunk =
+        Math.max(
+            1, (inputs.size() + options.prepareThreads() * 4 - 1) / (options.prepareThreads() * 4));
     List<Future<List<Slot<P, O>>>> prepared = new ArrayList<>();
     for (int from = 0; from < inputs.size(); from += chunk) {
       List<I> part = inputs.subList(from, Math.min(inputs.size(), from + chunk));
@@ -176,7 +179,10 @@ public final class BatchScorer<I, P, O> implements Iterator<Scored<I, O>>, AutoC
     } catch (RowException e) {
       return new Slot<>(null, 1, e.error());
     } catch (RuntimeException e) {
-      return new Slot<>(null, 1, new RowError("prepare", e.getClass().getSimpleName(), String.valueOf(e.getMessage())));
+      return new Slot<>(
+          null,
+          1,
+          new RowError("prepare", e.getClass().getSimpleName(), String.valueOf(e.getMessage())));
     }
   }
 
@@ -194,7 +200,10 @@ public final class BatchScorer<I, P, O> implements Iterator<Scored<I, O>>, AutoC
     }
   }
 
-  /** Stops the threads; returns when none of them is inside the engine any more. Rows not yet consumed are lost. */
+  /**
+   * Stops the threads; returns when none of them is inside the engine any more. Rows not yet
+   * consumed are lost.
+   */
   @Override
   public void close() {
     prepareThreads.shutdownNow();

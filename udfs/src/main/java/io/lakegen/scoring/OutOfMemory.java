@@ -3,9 +3,15 @@ package io.lakegen.scoring;
 import java.util.List;
 import java.util.Locale;
 
-/** Tells out of memory, of the device or of the host's native allocator, from other failures of an engine. */
+/**
+ * Tells out of memory, of the device or of the host's native allocator, from other failures of an
+ * engine.
+ */
 final class OutOfMemory {
-  /** What libtorch, CUDA, cuBLAS, ONNX Runtime and the C++ allocator say; their Java exceptions carry nothing but the message. */
+  /**
+   * What libtorch, CUDA, cuBLAS, ONNX Runtime and the C++ allocator say; their Java exceptions
+   * carry nothing but the message.
+   */
   private static final List<String> PHRASES =
       List.of(
           "out of memory",

@@ -3,7 +3,8 @@ package io.lakegen.scoring;
 /**
  * How rows are gathered.
  *
- * @param windowRows most rows that are sorted together; larger windows pad less and hold more memory
+ * @param windowRows most rows that are sorted together; larger windows pad less and hold more
+ *     memory
  * @param windowBytes a window also ends when its inputs hold this much memory
  * @param prepareThreads threads that prepare rows
  */

@@ -1,7 +1,9 @@
 package io.lakegen.scoring;
 
 import java.util.Arrays;
-import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
 
 /** Counts and times of a scorer, written by its threads and read by anyone. Thread-safe. */
 public final class ScoringStats {
@@ -25,19 +27,24 @@ public final class ScoringStats {
     writeNanos
   }
 
-  private final AtomicLongArray values = new AtomicLongArray(Counter.values().length);
+  private final Map<Counter, LongAdder> values = new EnumMap<>(Counter.class);
+
+  /** All counters at zero. */
+  public ScoringStats() {
+    Arrays.stream(Counter.values()).forEach(c -> values.put(c, new LongAdder()));
+  }
 
   void add(Counter counter, long amount) {
-    values.addAndGet(counter.ordinal(), amount);
+    values.get(counter).add(amount);
   }
 
   /** The present value of a counter. */
   public long value(Counter counter) {
-    return values.get(counter.ordinal());
+    return values.get(counter).sum();
   }
 
   @Override
   public String toString() {
-    return Arrays.stream(Counter.values()).map(c -> c + "=" + value(c)).toList().toString();
+    return values.toString();
   }
 }

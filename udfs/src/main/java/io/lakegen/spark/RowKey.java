@@ -23,9 +23,9 @@ import org.apache.spark.unsafe.types.UTF8String;
 import org.apache.spark.unsafe.types.VariantVal;
 
 /**
- * The key of a row: the first 128 bits of SHA-256 over its columns, each as name and value, in the order of their names. So the
- * key does not depend on the order of columns, on partitions or on the machine; a null and an empty value differ. Not
- * thread-safe.
+ * The key of a row: the first 128 bits of SHA-256 over its columns, each as name and value, in the
+ * order of their names. So the key does not depend on the order of columns, on partitions or on the
+ * machine; a null and an empty value differ. Not thread-safe.
  */
 final class RowKey {
   private final MessageDigest digest = sha256();
@@ -45,7 +45,10 @@ final class RowKey {
             .filter(i -> names.contains(fields[i].name()))
             .boxed()
             .sorted(Comparator.comparing(i -> fields[i].name()))
-            .map(i -> new Column(i, fields[i].dataType(), fields[i].name().getBytes(StandardCharsets.UTF_8)))
+            .map(
+                i ->
+                    new Column(
+                        i, fields[i].dataType(), fields[i].name().getBytes(StandardCharsets.UTF_8)))
             .toList();
   }
 
@@ -53,7 +56,9 @@ final class RowKey {
   String of(InternalRow row) {
     for (Column column : columns) {
       bytes(column.name());
-      value(row.isNullAt(column.ordinal()) ? null : row.get(column.ordinal(), column.type()), column.type());
+      value(
+          row.isNullAt(column.ordinal()) ? null : row.get(column.ordinal(), column.type()),
+          column.type());
     }
     return HexFormat.of().formatHex(digest.digest(), 0, 16);
   }
@@ -61,7 +66,8 @@ final class RowKey {
   /** The seed of a row: 64 bits that depend on the job's seed and the row's key only. */
   static long seed(long jobSeed, String key) {
     MessageDigest digest = sha256();
-    digest.update(ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN).putLong(0, jobSeed));
+    digest.update(
+        ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN).putLong(0, jobSeed));
     digest.update(key.getBytes(StandardCharsets.US_ASCII));
     return ByteBuffer.wrap(digest.digest()).order(ByteOrder.LITTLE_ENDIAN).getLong();
   }
@@ -94,7 +100,8 @@ final class RowKey {
     } else if (value instanceof InternalRow struct) {
       StructField[] fields = ((StructType) type).fields();
       for (int i = 0; i < fields.length; i++) {
-        value(struct.isNullAt(i) ? null : struct.get(i, fields[i].dataType()), fields[i].dataType());
+        value(
+            struct.isNullAt(i) ? null : struct.get(i, fields[i].dataType()), fields[i].dataType());
       }
     } else if (value instanceof CalendarInterval interval) {
       number(interval.months);
@@ -104,7 +111,8 @@ final class RowKey {
       bytes(variant.getValue());
       bytes(variant.getMetadata());
     } else {
-      throw new IllegalArgumentException("column type: " + type.simpleString() + " (expected: a type of Parquet)");
+      throw new IllegalArgumentException(
+          "column type: " + type.simpleString() + " (expected: a type of Parquet)");
     }
   }
 
@@ -115,7 +123,10 @@ final class RowKey {
     }
   }
 
-  /** The length goes first: without it, two neighbouring values could trade bytes and keep the digest. */
+  /**
+   * The length goes first: without it, two neighbouring values could trade bytes and keep the
+   * digest.
+   */
   private void bytes(byte[] value) {
     number(value.length);
     digest.update(value);

@@ -10,8 +10,8 @@ import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.types.StructType;
 
 /**
- * What a job does with a row, as it travels to the executors: small, serialisable, without a model. Two equal tasks make the
- * same {@link ModelTask}, which the tasks of an executor then share.
+ * What a job does with a row, as it travels to the executors: small, serialisable, without a model.
+ * Two equal tasks make the same {@link ModelTask}, which the tasks of an executor then share.
  *
  * @param <I> what the model task reads of a row
  * @param <P> a prepared row
@@ -19,7 +19,9 @@ import org.apache.spark.sql.types.StructType;
  */
 public interface RowTask<I, P, O> extends Serializable {
 
-  /** Columns that the task adds, in order; all nullable, since a row with an error has none of them. */
+  /**
+   * Columns that the task adds, in order; all nullable, since a row with an error has none of them.
+   */
   StructType columns();
 
   /**
@@ -34,7 +36,10 @@ public interface RowTask<I, P, O> extends Serializable {
   /** Binds the task to a loaded model, which stays the caller's to close. */
   ModelTask<I, P, O> open(LoadedModel model);
 
-  /** The values of {@link #columns} for a result, in Spark's internal types: one array for every output row, at least one. */
+  /**
+   * The values of {@link #columns} for a result, in Spark's internal types: one array for every
+   * output row, at least one.
+   */
   List<Object[]> values(O result);
 
   /** Most rows that are sorted together. */

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * What a model does with rows. One instance per model, device and parameters serves all threads of a JVM: every method is
- * thread-safe.
+ * What a model does with rows. One instance per model, device and parameters serves all threads of
+ * a JVM: every method is thread-safe.
  *
  * @param <I> a row's input as it was read
  * @param <P> a row ready for the device, in Java memory
@@ -24,8 +24,8 @@ public interface ModelTask<I, P, O> extends AutoCloseable {
   int size(P prepared);
 
   /**
-   * {@link #size} rounded up to the shape the device will see. Rows of one cost share a batch without padding; a batch of n rows
-   * takes n times its largest cost.
+   * {@link #size} rounded up to the shape the device will see. Rows of one cost share a batch
+   * without padding; a batch of n rows takes n times its largest cost.
    */
   default int cost(P prepared) {
     return size(prepared);
@@ -36,7 +36,9 @@ public interface ModelTask<I, P, O> extends AutoCloseable {
     return 0;
   }
 
-  /** Rows that are equal in this, and not null, are inferred once per window and share the result. */
+  /**
+   * Rows that are equal in this, and not null, are inferred once per window and share the result.
+   */
   default Object identity(P prepared) {
     return null;
   }

@@ -2,7 +2,10 @@ package io.lakegen.task.text;
 
 import io.lakegen.model.PackSpec;
 
-/** Pools hidden states into one vector; the definitions are those of sentence-transformers' Pooling and Normalize modules. */
+/**
+ * Pools hidden states into one vector; the definitions are those of sentence-transformers' Pooling
+ * and Normalize modules.
+ */
 final class Pooler {
   private final PackSpec.Embedding spec;
 
@@ -20,7 +23,8 @@ final class Pooler {
     float[] vector = new float[dimension];
     switch (spec.pooling()) {
       case cls -> System.arraycopy(hidden, offset, vector, 0, dimension);
-      case lastToken -> System.arraycopy(hidden, offset + (tokens - 1) * dimension, vector, 0, dimension);
+      case lastToken ->
+          System.arraycopy(hidden, offset + (tokens - 1) * dimension, vector, 0, dimension);
       case max -> {
         System.arraycopy(hidden, offset, vector, 0, dimension);
         for (int t = 1; t < tokens; t++) {

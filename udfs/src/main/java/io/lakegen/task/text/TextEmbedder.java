@@ -17,11 +17,15 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Sentence embeddings from a {@code feature-extraction} pack: one vector a text, pooled and normalised as sentence-transformers
- * does it.
+ * Sentence embeddings from a {@code feature-extraction} pack: one vector a text, pooled and
+ * normalised as sentence-transformers does it.
  */
-public final class TextEmbedder implements ModelTask<byte[], TextEmbedder.Tokens, TextEmbedder.Embedding> {
-  /** libtorch keeps memory for every new shape; ONNX Runtime does not and is spared the padding (FACTS, native memory). */
+public final class TextEmbedder
+    implements ModelTask<byte[], TextEmbedder.Tokens, TextEmbedder.Embedding> {
+  /**
+   * libtorch keeps memory for every new shape; ONNX Runtime does not and is spared the padding
+   * (FACTS, native memory).
+   */
   private static final int TORCH_LENGTH_STEP = 16;
 
   private final LoadedModel model;
@@ -59,7 +63,9 @@ public final class TextEmbedder implements ModelTask<byte[], TextEmbedder.Tokens
     this.embedding =
         spec.embedding()
             .orElseThrow(
-                () -> new IllegalArgumentException("task: " + spec.task() + " (expected: feature-extraction)"));
+                () ->
+                    new IllegalArgumentException(
+                        "task: " + spec.task() + " (expected: feature-extraction)"));
     this.graph = model.graph("model");
     this.maxLength = spec.tokenizer().orElseThrow().maxLength();
     this.lengthStep = spec.engine() == PackSpec.EngineName.PyTorch ? TORCH_LENGTH_STEP : 1;
@@ -114,7 +120,11 @@ public final class TextEmbedder implements ModelTask<byte[], TextEmbedder.Tokens
     int expected = ids.length * embedding.dimension();
     if (hidden.length != expected) {
       throw new IllegalStateException(
-          "hidden states: " + hidden.length + " values (expected: " + expected + ", the pack's dimension for each token)");
+          "hidden states: "
+              + hidden.length
+              + " values (expected: "
+              + expected
+              + ", the pack's dimension for each token)");
     }
     Pooler pooler = new Pooler(embedding);
     List<Embedding> vectors = new ArrayList<>(batch.size());
@@ -139,7 +149,9 @@ public final class TextEmbedder implements ModelTask<byte[], TextEmbedder.Tokens
             case "token_type_ids" -> new long[ids.length];
             default ->
                 throw new IllegalStateException(
-                    "graph input: " + name + " (expected: input_ids, attention_mask or token_type_ids)");
+                    "graph input: "
+                        + name
+                        + " (expected: input_ids, attention_mask or token_type_ids)");
           };
       NDArray array = manager.create(values, shape);
       array.setName(name);
@@ -148,7 +160,10 @@ public final class TextEmbedder implements ModelTask<byte[], TextEmbedder.Tokens
     return inputs;
   }
 
-  /** {@inheritDoc} Embeds the golden texts, each alone, so that a wrong pooling is found as well as a wrong graph. */
+  /**
+   * {@inheritDoc} Embeds the golden texts, each alone, so that a wrong pooling is found as well as
+   * a wrong graph.
+   */
   @Override
   public void check() throws IOException {
     model.check();
@@ -163,8 +178,13 @@ public final class TextEmbedder implements ModelTask<byte[], TextEmbedder.Tokens
       }
       if (!(difference <= tolerance)) {
         throw new IllegalStateException(
-            "embedding of '" + entry.path("text").asText() + "' differs from the reference by " + difference
-                + " (expected: at most " + tolerance + ")");
+            "embedding of '"
+                + entry.path("text").asText()
+                + "' differs from the reference by "
+                + difference
+                + " (expected: at most "
+                + tolerance
+                + ")");
       }
     }
   }

@@ -16,14 +16,16 @@ public final class Utf8Text {
    * Decodes strictly: a replacement character would silently change what the model reads.
    *
    * @param utf8 may be null
-   * @throws RowException of type {@code null_text}, {@code invalid_utf8}, {@code empty_text} or {@code blank_text}
+   * @throws RowException of type {@code null_text}, {@code invalid_utf8}, {@code empty_text} or
+   *     {@code blank_text}
    */
   public static String decode(byte[] utf8) throws RowException {
     if (utf8 == null) {
       throw RowException.prepare("null_text", "the text is null (expected: a text)");
     }
     if (utf8.length == 0) {
-      throw RowException.prepare("empty_text", "the text is empty (expected: at least one character)");
+      throw RowException.prepare(
+          "empty_text", "the text is empty (expected: at least one character)");
     }
     CharsetDecoder decoder =
         StandardCharsets.UTF_8
@@ -42,7 +44,8 @@ public final class Utf8Text {
     }
     String text = out.flip().toString();
     if (text.isBlank()) {
-      throw RowException.prepare("blank_text", "the text is only white space (expected: at least one other character)");
+      throw RowException.prepare(
+          "blank_text", "the text is only white space (expected: at least one other character)");
     }
     return text;
   }
