@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LENGTH = 256  # max_seq_length of sentence-transformers/all-MiniLM-L6-v2, special tokens included
 
-# tokenizer.json carries a truncation to 128 and a padding to 128 of its own: the long texts fail where a reader obeys them.
+# tokenizer.json truncates and pads to 128 by itself: the long texts fail where a reader leaves that on.
 TOKENIZER_TEXTS = [
     "a cat",
     "The quick brown fox doesn't jump over 13 lazy dogs.",
@@ -96,9 +96,7 @@ def main() -> None:
                 "engine": "OnnxRuntime",
                 "dtype": "float32",
                 "graphs": {"model": model.name},
-                "sha256": {
-                    file.name: sha256(file) for file in (model, tokenizer_file, folder / "golden.json")
-                },
+                "sha256": {file.name: sha256(file) for file in (model, tokenizer_file, folder / "golden.json")},
                 "tokenizer": {"file": tokenizer_file.name, "maxLength": MAX_LENGTH},
                 "pooling": "mean",
                 "normalize": True,
