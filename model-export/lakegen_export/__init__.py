@@ -1,0 +1,1 @@
+"""Turns Hugging Face and diffusers models into Lakegen model packs."""

@@ -1,0 +1,54 @@
+"""Command line: python -m lakegen_export."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from .export import Request, export
+from .families import FAMILIES
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def parse(arguments: Sequence[str]) -> Request:
+    parser = argparse.ArgumentParser(
+        prog="python -m lakegen_export",
+        description="Turns a Hugging Face or diffusers model into a Lakegen model pack and proves it equal.",
+        epilog=f"supported architectures: {', '.join(sorted(FAMILIES))}",
+    )
+    parser.add_argument("--model", required=True, help="a model's folder, hub id or GGUF file")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the pack; must not exist")
+    parser.add_argument(
+        "--task",
+        choices=sorted({family.task for family in FAMILIES.values()}),
+        help="only to be sure: each architecture serves one task",
+    )
+    parser.add_argument("--dtype", choices=sorted(DTYPES), default="float32", help="dtype of the weights")
+    parser.add_argument("--engine", choices=["PyTorch", "OnnxRuntime"], default="PyTorch")
+    parser.add_argument("--licence", help="of the weights; read from the model card when left out")
+    options = parser.parse_args(arguments)
+    return Request(
+        model=options.model,
+        out=options.out,
+        task=options.task,
+        dtype=DTYPES[options.dtype],
+        engine=options.engine,
+        licence=options.licence,
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0: the pack is written; 1: the model can't be exported; argparse exits with 2 on wrong use."""
+    try:
+        export(parse(arguments))
+    except (ValueError, OSError) as error:
+        print(f"lakegen_export: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

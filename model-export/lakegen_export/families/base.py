@@ -1,0 +1,57 @@
+"""What a family gives the exporter."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from ..golden import Step
+
+
+@dataclass
+class Graph:
+    """A module to trace, with its inputs by name in the order of its `forward`."""
+
+    module: torch.nn.Module
+    example: dict[str, torch.Tensor]
+
+
+class Family(ABC):
+    """One architecture: wraps a loaded model for tracing and knows how to ask the untouched model for the truth.
+
+    `reference` stays in float32 and as transformers made it; `dtype` is the dtype of the traced copy.
+    """
+
+    task: ClassVar[str]
+    engines: ClassVar[tuple[str, ...]] = ("PyTorch",)
+    images: ClassVar[bool] = False
+
+    context: int
+    """Longest sequence in tokens."""
+
+    def __init__(self, reference: Any, dtype: torch.dtype):
+        self.reference = reference
+        self.dtype = dtype
+
+    @property
+    def cache_dtype(self) -> torch.dtype:
+        """bfloat16 packs keep a float32 cache, since DJL can't hold bfloat16 arrays."""
+        return torch.float16 if self.dtype == torch.float16 else torch.float32
+
+    @staticmethod
+    @abstractmethod
+    def load(source: str, **kwargs) -> Any:
+        """The reference model in float32."""
+
+    @abstractmethod
+    def graphs(self) -> dict[str, Graph]:
+        """Modules by role (DESIGN, model pack)."""
+
+    @abstractmethod
+    def manifest(self) -> dict:
+        """The keys of `pack.json` that only this family knows."""
+
+    @abstractmethod
+    def sessions(self) -> list[list[Step]]:
+        """Golden session first, then sessions of other shapes; outputs come from `reference`."""

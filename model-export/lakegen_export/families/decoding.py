@@ -1,0 +1,84 @@
+"""Sessions that drive a `decoder` graph the way a batch server does: unequal rows, single steps, refilled rows."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from .. import golden
+from ..golden import Step
+
+Reference = Callable[[list[int], int], torch.Tensor]
+"""(all tokens of a sequence so far, number of the sequence) -> logits [V] of the next token."""
+
+
+class DecoderSession:
+    """Builds the steps of one decoder graph over one cache.
+
+    Each row holds a sequence; `advance` appends tokens to rows, `refill` starts another sequence in a row.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        cache_shape: Sequence[int],
+        cache_dtype: torch.dtype,
+        prefix: int = 0,
+        before: Sequence[Step] = (),
+        cache: dict | None = None,
+        context: Sequence[dict] = (),
+    ):
+        self.reference = reference
+        self.steps = list(before)
+        self.prefix = prefix
+        self.context = list(context)
+        self.cache = cache or golden.zeros("cache", cache_dtype, cache_shape)
+        self.sequences: list[list[int]] = [[] for _ in range(cache_shape[2])]
+
+    def refill(self, row: int) -> "DecoderSession":
+        self.sequences[row] = []
+        return self
+
+    def advance(self, *tokens: Sequence[int]) -> "DecoderSession":
+        """Gives every row one or more new tokens in one call of the graph."""
+        length = max(len(row) for row in tokens)
+        ids, slots, last, logits = [], [], [], []
+        for number, (sequence, new) in enumerate(zip(self.sequences, tokens, strict=True)):
+            start = self.prefix + len(sequence)
+            sequence += new
+            ids.append(list(new) + [0] * (length - len(new)))
+            slots.append(list(range(start, start + length)))
+            last.append(len(new) - 1)
+            with torch.no_grad():
+                logits.append(self.reference(sequence, number))
+        self.steps.append(
+            Step(
+                "decoder",
+                [
+                    golden.data("input_ids", torch.tensor(ids)),
+                    golden.data("slots", torch.tensor(slots)),
+                    golden.data("last", torch.tensor(last)),
+                    self.cache,
+                    *self.context,
+                ],
+                [torch.stack(logits).float()],
+            )
+        )
+        self.cache = golden.cache_of(len(self.steps) - 1)
+        return self
+
+
+def tokens(vocabulary: int, length: int, seed: int) -> list[int]:
+    """Token ids spread over the vocabulary."""
+    return [(17 + 7919 * (seed * 31 + i)) % vocabulary for i in range(length)]
+
+
+def example_inputs(cache_shape: Sequence[int], cache_dtype: torch.dtype, prefix: int = 0) -> dict:
+    """Inputs to trace with: unequal rows, more slots than tokens."""
+    length = 3
+    rows = cache_shape[2]
+    return {
+        "input_ids": torch.arange(1, rows * length + 1).reshape(rows, length),
+        "slots": torch.arange(prefix, prefix + length).expand(rows, length).clone(),
+        "last": torch.arange(rows) % length,
+        "cache": torch.zeros(*cache_shape, dtype=cache_dtype),
+    }

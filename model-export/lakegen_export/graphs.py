@@ -1,0 +1,64 @@
+"""Tracing, and graphs that run on whatever device their inputs are on."""
+
+import os
+import warnings
+from pathlib import Path
+
+import torch
+
+
+def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
+    """Traces `module` into one flat graph and takes the CPU that tracing baked in out of it.
+
+    Torch's own check of the trace is off: slot caches are written in place, so a second run on the same example differs.
+    The exporter compares the saved graph with the reference on other shapes instead.
+    """
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        traced = torch.jit.trace(module.eval(), example, check_trace=False, strict=False)
+    flat = torch._C._freeze_module(traced._c, preserveParameters=True)
+    _follow_input_device(flat._get_method("forward").graph)
+    return torch.jit._recursive.wrap_cpp_module(flat)
+
+
+def save(graph: torch.jit.ScriptModule, path: Path) -> None:
+    """Saves without the debug records, which hold the paths of the exporting machine."""
+    whole = path.with_suffix(".whole")
+    graph.save(str(whole))
+    reader = torch._C.PyTorchFileReader(str(whole))
+    writer = torch._C.PyTorchFileWriter(str(path))
+    own = ("version", "byteorder", ".data/serialization_id")
+    for name in reader.get_all_records():
+        if not name.endswith(".debug_pkl") and name not in own:
+            record = reader.get_record(name)
+            writer.write_record(name, record, len(record))
+    writer.write_end_of_file()
+    os.remove(whole)
+
+
+def baked_devices(path: Path) -> list[str]:
+    """The device constants of a saved graph; empty when the graph is free."""
+    found = []
+    for module in torch.jit.load(str(path), map_location="cpu").modules():
+        if module._c._has_method("forward"):
+            graph = module._c._get_method("forward").graph
+            found += [str(node).strip() for node in graph.findAllNodes("prim::Constant") if _is_device(node)]
+    return found
+
+
+def _follow_input_device(graph: torch._C.Graph) -> None:
+    constants = [node for node in graph.findAllNodes("prim::Constant") if _is_device(node)]
+    if not constants:
+        return
+    tensor = next(value for value in graph.inputs() if isinstance(value.type(), torch._C.TensorType))
+    device = graph.create("prim::device", [tensor])
+    device.output().setType(torch._C.DeviceObjType.get())
+    graph.prependNode(device)
+    for node in constants:
+        node.output().replaceAllUsesWith(device.output())
+        node.destroy()
+    graph.lint()
+
+
+def _is_device(node: torch._C.Node) -> bool:
+    return isinstance(node.output().type(), torch._C.DeviceObjType)

@@ -1,0 +1,119 @@
+"""Writes a model pack (format 1) and refuses one that differs from the reference implementation."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+
+from . import golden, graphs, image
+from .families import Family
+from .golden import Difference
+from .source import Tokenizer
+
+FORMAT = 1
+
+# Largest difference from the float32 reference, relative to the largest reference value (at least 1).
+TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+
+
+def write(
+    family: Family,
+    manifest: dict,
+    tokenizer: Tokenizer | None,
+    processor,
+    out: Path,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Traces, saves, loads and compares every graph, then writes `golden.json` and, last, `pack.json`.
+
+    `manifest` holds the keys of `pack.json` but those for graphs, checksums and format; `processor` is an image
+    processor or None. Raises ValueError, and leaves no folder, when a graph differs from the reference beyond the
+    tolerance of the dtype.
+    """
+    out.mkdir(parents=True)
+    try:
+        files, loaded = {}, {}
+        for role, graph in family.graphs().items():
+            files[role] = f"{role}.pt"
+            loaded[role] = _save(
+                graphs.trace(graph.module, tuple(graph.example.values())), out / files[role], graph.example
+            )
+        sessions = family.sessions()
+        tolerance = check(golden.compare(loaded, sessions), family.dtype, report)
+        steps = sessions[0]
+        if processor is not None:
+            files["preprocess"] = "preprocess.pt"
+            preprocess = _save(
+                torch.jit.script(image.Preprocess(processor)), out / files["preprocess"], ["image"]
+            )
+            report(image.check(preprocess, processor))
+            pictures = image.golden_steps(processor)
+            check(golden.compare({"preprocess": preprocess}, [pictures]), torch.float32, report)
+            steps = steps + pictures
+        texts = []
+        if tokenizer is not None:
+            tokenizer.write(out)
+            texts = tokenizer.golden()
+        document = {"tolerance": tolerance, "tokenizer": texts, "graphs": golden.to_json(steps)}
+        _write_json(out / "golden.json", document, indent=None)
+        sums = {
+            path.relative_to(out).as_posix(): _sha256(path)
+            for path in sorted(out.rglob("*"))
+            if path.is_file()
+        }
+        _write_json(
+            out / "pack.json", {"format": FORMAT, **manifest, "graphs": files, "sha256": sums}, indent=1
+        )
+    except BaseException:
+        shutil.rmtree(out)
+        raise
+
+
+def _save(
+    module: torch.jit.ScriptModule, path: Path, names: Iterable[str]
+) -> Callable[..., list[torch.Tensor]]:
+    graphs.save(module, path)
+    baked = graphs.baked_devices(path)
+    if baked:
+        raise ValueError(f"{path.name}: the graph is bound to a device: {baked}")
+    return load(path, list(names))
+
+
+def load(path: Path, names: list[str]) -> Callable[..., list[torch.Tensor]]:
+    """A saved graph as a function of named inputs that gives the list of outputs."""
+    graph = torch.jit.load(str(path), map_location="cpu")
+
+    def call(**inputs: torch.Tensor) -> list[torch.Tensor]:
+        outputs = graph(*[inputs[name] for name in names])
+        return list(outputs) if isinstance(outputs, tuple) else [outputs]
+
+    return call
+
+
+def check(differences: dict[str, Difference], dtype: torch.dtype, report: Callable[[str], None]) -> float:
+    """Reports the differences and gives the absolute tolerance for `golden.json`; ValueError beyond it."""
+    scale = max([1.0, *(difference.scale for difference in differences.values())])
+    tolerance = TOLERANCE[dtype] * scale
+    for role, difference in differences.items():
+        report(
+            f"{role}: largest difference {difference.largest:.2e} of values up to {difference.scale:.3g}, "
+            f"lowest cosine {difference.cosine:.6f}"
+        )
+    beyond = [role for role, difference in differences.items() if not difference.largest <= tolerance]
+    if beyond:
+        raise ValueError(
+            f"{', '.join(beyond)}: differs from the reference (expected: at most {tolerance:.2e}); no pack was written"
+        )
+    return tolerance
+
+
+def _write_json(path: Path, document: dict, indent: int | None) -> None:
+    path.write_text(json.dumps(document, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,86 @@
+"""What a model brings besides weights: tokenizer, image processor, generation defaults, licence."""
+
+import re
+from pathlib import Path
+
+import yaml
+from transformers import AutoImageProcessor, AutoTokenizer
+
+GOLDEN_TEXTS = (
+    "A small red boat on a quiet lake.",
+    "  Two spaces, CAPITALS & a tab\there\u2026",
+    "na\u00efve caf\u00e9, \u6e56 and \U0001f6f6 3.14159",
+    "x",
+)
+
+
+class Tokenizer:
+    """A fast tokenizer as `tokenizer.json`, padding and truncation left to the caller."""
+
+    FILE = "tokenizer.json"
+
+    def __init__(self, tokenizer, max_length: int):
+        if not tokenizer.is_fast:
+            raise ValueError(
+                f"tokenizer: {type(tokenizer).__name__} (expected: a fast tokenizer, one with a tokenizer.json)"
+            )
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+
+    @classmethod
+    def load(cls, source: str, context: int, **kwargs) -> "Tokenizer":
+        tokenizer = AutoTokenizer.from_pretrained(source, **kwargs)
+        # transformers marks "no limit known" with a huge number.
+        return cls(tokenizer, min(context, tokenizer.model_max_length))
+
+    def write(self, out: Path) -> None:
+        backend = self.tokenizer.backend_tokenizer
+        backend.no_padding()
+        backend.no_truncation()
+        backend.save(str(out / self.FILE))
+
+    def manifest(self) -> dict:
+        tokenizer = {"file": self.FILE, "maxLength": self.max_length}
+        if getattr(self.tokenizer, "chat_template", None):
+            tokenizer["chatTemplate"] = self._chat_template()
+        return tokenizer
+
+    def _chat_template(self) -> str:
+        """The template rendered for one user message; the place of the message is `{prompt}`."""
+        messages = [{"role": "user", "content": "{prompt}"}]
+        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        if text.count("{prompt}") != 1:
+            raise ValueError(f"chat_template: {text!r} (expected: the user's message once)")
+        return text
+
+    def golden(self) -> list[dict]:
+        return [{"text": text, "ids": self.tokenizer(text)["input_ids"]} for text in GOLDEN_TEXTS]
+
+
+def image_processor(source: str, **kwargs):
+    """The model's own image processor in its PIL form."""
+    return AutoImageProcessor.from_pretrained(source, backend="pil", **kwargs)
+
+
+def generation(config, context: int) -> dict:
+    """The "generation" part of `pack.json` from a transformers GenerationConfig."""
+    eos = config.eos_token_id
+    found = {
+        "bos": config.bos_token_id,
+        "eos": eos if isinstance(eos, list) or eos is None else [eos],
+        "pad": config.pad_token_id,
+        "decoderStart": config.decoder_start_token_id,
+        "forcedBos": config.forced_bos_token_id,
+        "forcedEos": config.forced_eos_token_id,
+        "suppress": config.suppress_tokens,
+    }
+    return {**{key: value for key, value in found.items() if value is not None}, "maxLength": context}
+
+
+def licence(source: str) -> str:
+    """The licence that the model card's front matter names."""
+    card = Path(source) / "README.md"
+    if not card.is_file():
+        return "unknown"
+    front = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8"), re.DOTALL)
+    return str((yaml.safe_load(front.group(1)) or {}).get("license", "unknown")) if front else "unknown"
