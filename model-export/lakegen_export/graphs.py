@@ -10,7 +10,7 @@ import torch
 def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
     """Traces `module` into one flat graph and takes the CPU that tracing baked in out of it.
 
-    Torch's own check of the trace is off: slot caches are written in place, so a second run on the same example differs.
+    Torch's own check of the trace is off: slot caches are written in place, so a second run differs.
     The exporter compares the saved graph with the reference on other shapes instead.
     """
     with torch.no_grad(), warnings.catch_warnings():

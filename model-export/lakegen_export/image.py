@@ -7,7 +7,7 @@ from PIL import Image
 from . import golden
 from .golden import Step
 
-# Largest and mean difference from PIL's resize in levels of 0..255. The torch operator rounds its weights more coarsely.
+# Largest and mean difference from PIL in levels of 0..255: the torch operator rounds its weights more coarsely.
 MAX_LEVELS = 3.0
 MEAN_LEVELS = 0.25
 
@@ -29,12 +29,8 @@ class Preprocess(torch.nn.Module):
         self.width = int(size.get("width") or self.shortest)
         if not processor.do_resize or size.get("longest_edge") or not self.height:
             raise ValueError(f"image size: {size} (expected: height and width, or shortest_edge)")
-        if self.shortest and (
-            crop is None or crop["height"] > self.shortest or crop["width"] > self.shortest
-        ):
-            raise ValueError(
-                f"crop_size: {crop} (expected: a crop within shortest_edge, for pictures of one size)"
-            )
+        if self.shortest and (crop is None or crop["height"] > self.shortest or crop["width"] > self.shortest):
+            raise ValueError(f"crop_size: {crop} (expected: a crop within shortest_edge, for pictures of one size)")
         if crop is not None and not self.shortest and dict(crop) != dict(size):
             raise ValueError(f"crop_size: {crop} (expected: the resized size, or none)")
         if int(processor.resample) not in (_BILINEAR, _BICUBIC):
@@ -51,9 +47,7 @@ class Preprocess(torch.nn.Module):
     def normalisation(processor) -> tuple[list[float], list[float]]:
         if not processor.do_normalize:
             return [0.0] * 3, [1.0] * 3
-        return [float(value) for value in processor.image_mean], [
-            float(value) for value in processor.image_std
-        ]
+        return [float(value) for value in processor.image_mean], [float(value) for value in processor.image_std]
 
     def forward(self, image):
         height, width = self.height, self.width
@@ -118,9 +112,7 @@ def check(graph, processor) -> str:
         picture = np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
         one, average = difference(graph, processor, picture)
         largest, mean = max(largest, one), max(mean, average)
-    report = (
-        f"preprocess: at most {largest:.2f} and on average {mean:.4f} of 255 levels from the image processor"
-    )
+    report = f"preprocess: at most {largest:.2f} and on average {mean:.4f} of 255 levels from the image processor"
     if largest > MAX_LEVELS or mean > MEAN_LEVELS:
         raise ValueError(f"{report} (expected: at most {MAX_LEVELS} and {MEAN_LEVELS}); no pack was written")
     return report

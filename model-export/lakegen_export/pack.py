@@ -46,9 +46,7 @@ def write(
         steps = sessions[0]
         if processor is not None:
             files["preprocess"] = "preprocess.pt"
-            preprocess = _save(
-                torch.jit.script(image.Preprocess(processor)), out / files["preprocess"], ["image"]
-            )
+            preprocess = _save(torch.jit.script(image.Preprocess(processor)), out / files["preprocess"], ["image"])
             report(image.check(preprocess, processor))
             pictures = image.golden_steps(processor)
             check(golden.compare({"preprocess": preprocess}, [pictures]), torch.float32, report)
@@ -59,22 +57,14 @@ def write(
             texts = tokenizer.golden()
         document = {"tolerance": tolerance, "tokenizer": texts, "graphs": golden.to_json(steps)}
         _write_json(out / "golden.json", document, indent=None)
-        sums = {
-            path.relative_to(out).as_posix(): _sha256(path)
-            for path in sorted(out.rglob("*"))
-            if path.is_file()
-        }
-        _write_json(
-            out / "pack.json", {"format": FORMAT, **manifest, "graphs": files, "sha256": sums}, indent=1
-        )
+        sums = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
+        _write_json(out / "pack.json", {"format": FORMAT, **manifest, "graphs": files, "sha256": sums}, indent=1)
     except BaseException:
         shutil.rmtree(out)
         raise
 
 
-def _save(
-    module: torch.jit.ScriptModule, path: Path, names: Iterable[str]
-) -> Callable[..., list[torch.Tensor]]:
+def _save(module: torch.jit.ScriptModule, path: Path, names: Iterable[str]) -> Callable[..., list[torch.Tensor]]:
     graphs.save(module, path)
     baked = graphs.baked_devices(path)
     if baked:
@@ -96,7 +86,7 @@ def load(path: Path, names: list[str]) -> Callable[..., list[torch.Tensor]]:
 def check(differences: dict[str, Difference], dtype: torch.dtype, report: Callable[[str], None]) -> float:
     """Reports the differences and gives the absolute tolerance for `golden.json`; ValueError beyond it."""
     scale = max([1.0, *(difference.scale for difference in differences.values())])
-    tolerance = TOLERANCE[dtype] * scale
+    tolerance = float(f"{TOLERANCE[dtype] * scale:.2g}")
     for role, difference in differences.items():
         report(
             f"{role}: largest difference {difference.largest:.2e} of values up to {difference.scale:.3g}, "

@@ -61,9 +61,7 @@ def _self_attention(self, hidden_states, attention_mask=None, past_key_values=No
         layer(hidden_states).view(shape).transpose(1, 2) for layer in (self.query, self.key, self.value)
     )
     key, value = past_key_values.update(key, value, self.layer_idx)
-    attended = torch.nn.functional.scaled_dot_product_attention(
-        query.type_as(key), key, value, attention_mask
-    )
+    attended = torch.nn.functional.scaled_dot_product_attention(query.type_as(key), key, value, attention_mask)
     return attended.type_as(query).transpose(1, 2).flatten(2), None
 
 
