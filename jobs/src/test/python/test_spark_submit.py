@@ -1,0 +1,39 @@
+"""The shaded jar under spark-submit on a standalone cluster."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from conftest import ENVIRONMENT, ROOT, SPARK_HOME, embed_options, read_run
+
+
+def test_cluster_output_equals_local_output(
+    cluster: tuple[str, list[Path]], local_run: pa.Table, tmp_path: Path
+) -> None:
+    master, workers = cluster
+    output = tmp_path / "out"
+    subprocess.run(
+        [
+            SPARK_HOME / "bin/spark-submit",
+            *("--master", master, "--driver-memory", "1g", "--executor-memory", "1g"),
+            ROOT / "jobs/target/lakegen-jobs.jar",
+            *embed_options(output),
+        ],
+        check=True,
+        env=ENVIRONMENT,
+        timeout=600,
+    )
+    run = read_run(output)
+
+    assert all(list(worker.glob("app-*/*")) for worker in workers), "a worker ran no executor"
+    exact = [name for name in run.column_names if name not in ("embedding", "lineage")]
+    assert run.select(exact).equals(local_run.select(exact))
+    same_everywhere = ("key", "model_sha256", "params_sha256", "seed")
+    for name in same_everywhere:
+        assert [row[name] for row in run["lineage"].to_pylist()] == [
+            row[name] for row in local_run["lineage"].to_pylist()
+        ], name
+    np.testing.assert_allclose(
+        np.array(run["embedding"].to_pylist()), np.array(local_run["embedding"].to_pylist()), atol=1e-4, rtol=0
+    )
