@@ -6,6 +6,8 @@ import ai.djl.ndarray.NDManager;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
 
 /**
  * A pack's graphs and tokenizer on one device, proven by the golden inputs. Thread-safe; shared by
@@ -15,6 +17,7 @@ public final class LoadedModel implements AutoCloseable {
   private final ModelPack pack;
   private final Device device;
   private final Map<String, Graph> graphs = new LinkedHashMap<>();
+  private final Map<Object, Object> shared = new ConcurrentHashMap<>();
   private HuggingFaceTokenizer tokenizer;
 
   private LoadedModel(ModelPack pack, Device device) {
@@ -117,6 +120,14 @@ public final class LoadedModel implements AutoCloseable {
       throw new IllegalStateException("tokenizer: missing (expected: a pack with a tokenizer)");
     }
     return tokenizer;
+  }
+
+  /**
+   * An object that belongs to this model and is made once, such as a task that all threads share;
+   * it must own nothing that has to be closed.
+   */
+  public <T> T shared(Object key, Class<T> type, Supplier<T> maker) {
+    return type.cast(shared.computeIfAbsent(key, k -> maker.get()));
   }
 
   /** A new manager on the device for the arrays of one call; the caller closes it. */

@@ -4,14 +4,14 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * What a model does with rows. One instance per model, device and parameters serves all threads of
- * a JVM: every method is thread-safe.
+ * What a model does with rows; the model itself belongs to whoever loaded it. One instance per
+ * model, device and parameters serves all threads of a JVM: every method is thread-safe.
  *
  * @param <I> a row's input as it was read
  * @param <P> a row ready for the device, in Java memory
  * @param <O> a row's result, in Java memory
  */
-public interface ModelTask<I, P, O> extends AutoCloseable {
+public interface ModelTask<I, P, O> {
 
   /**
    * Makes one row ready, on the CPU (decode, tokenise).
@@ -57,8 +57,4 @@ public interface ModelTask<I, P, O> extends AutoCloseable {
    * @throws RuntimeException or IOException if it does not
    */
   void check() throws IOException;
-
-  /** Frees what the task owns; nothing may be running on it. */
-  @Override
-  void close();
 }

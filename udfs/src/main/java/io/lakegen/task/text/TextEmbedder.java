@@ -188,9 +188,4 @@ public final class TextEmbedder
       }
     }
   }
-
-  @Override
-  public void close() {
-    // The model belongs to whoever loaded it.
-  }
 }

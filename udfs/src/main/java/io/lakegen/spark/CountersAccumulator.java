@@ -1,0 +1,73 @@
+package io.lakegen.spark;
+
+import io.lakegen.scoring.ScoringStats;
+import io.lakegen.scoring.ScoringStats.Counter;
+import java.util.EnumMap;
+import java.util.Map;
+import org.apache.spark.util.AccumulatorV2;
+
+/**
+ * Sums the counters of all partitions on the driver, for progress and for the time spent in each
+ * stage. Retried and speculative tasks count twice: what must be true is counted in the committed
+ * output instead.
+ */
+public final class CountersAccumulator
+    extends AccumulatorV2<Map<Counter, Long>, Map<Counter, Long>> {
+  private static final long serialVersionUID = 1L;
+
+  private final EnumMap<Counter, Long> sums = new EnumMap<>(Counter.class);
+
+  @Override
+  public boolean isZero() {
+    return sums.isEmpty();
+  }
+
+  @Override
+  public synchronized CountersAccumulator copy() {
+    CountersAccumulator copy = new CountersAccumulator();
+    copy.add(sums);
+    return copy;
+  }
+
+  @Override
+  public synchronized void reset() {
+    sums.clear();
+  }
+
+  @Override
+  public synchronized void add(Map<Counter, Long> amounts) {
+    amounts.forEach((counter, amount) -> sums.merge(counter, amount, Long::sum));
+  }
+
+  @Override
+  public void merge(AccumulatorV2<Map<Counter, Long>, Map<Counter, Long>> other) {
+    add(other.value());
+  }
+
+  @Override
+  public synchronized Map<Counter, Long> value() {
+    return new EnumMap<>(sums);
+  }
+
+  /** Adds what has come to the counters of a partition since the last call. */
+  static final class Feed {
+    private final CountersAccumulator target;
+    private final ScoringStats stats;
+    private final EnumMap<Counter, Long> sent = new EnumMap<>(Counter.class);
+
+    Feed(CountersAccumulator target, ScoringStats stats) {
+      this.target = target;
+      this.stats = stats;
+    }
+
+    void send() {
+      EnumMap<Counter, Long> amounts = new EnumMap<>(Counter.class);
+      for (Counter counter : Counter.values()) {
+        long now = stats.value(counter);
+        Long before = sent.put(counter, now);
+        amounts.put(counter, before == null ? now : now - before);
+      }
+      target.add(amounts);
+    }
+  }
+}

@@ -1,0 +1,63 @@
+package io.lakegen.spark;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.Metadata;
+import org.apache.spark.sql.types.StructField;
+import org.apache.spark.sql.types.StructType;
+
+/**
+ * The columns of every job's output: input columns, the task's columns, {@code error} and {@code
+ * lineage}.
+ */
+public final class OutputSchema {
+  /** Null when the row is good. */
+  public static final String ERROR = "error";
+
+  /** What anyone needs to compute the row again. */
+  public static final String LINEAGE = "lineage";
+
+  /**
+   * Optional input column, a struct of {@code type} and {@code message}: not null where a row could
+   * not be read. Not passed through.
+   */
+  public static final String READ_ERROR = "__lakegen_read_error";
+
+  /**
+   * Optional input column: the bytes of a row that could not be read. They make its key; not passed
+   * through.
+   */
+  public static final String RAW = "__lakegen_raw";
+
+  private static final StructType ERROR_TYPE =
+      new StructType()
+          .add("stage", DataTypes.StringType, false)
+          .add("type", DataTypes.StringType, false)
+          .add("message", DataTypes.StringType, false);
+
+  private static final StructType LINEAGE_TYPE =
+      new StructType()
+          .add("key", DataTypes.StringType, false)
+          .add("model", DataTypes.StringType, false)
+          .add("model_sha256", DataTypes.StringType, false)
+          .add("params_sha256", DataTypes.StringType, false)
+          .add("seed", DataTypes.LongType, false)
+          .add("run_id", DataTypes.StringType, false);
+
+  private OutputSchema() {}
+
+  /** Schema of the output rows. */
+  public static StructType of(
+      StructType input, List<String> passedThrough, StructType taskColumns) {
+    List<StructField> fields = new ArrayList<>();
+    Arrays.stream(input.fields())
+        .filter(f -> passedThrough.contains(f.name()))
+        .forEach(fields::add);
+    fields.addAll(List.of(taskColumns.fields()));
+    fields.add(new StructField(ERROR, ERROR_TYPE, true, Metadata.empty()));
+    fields.add(new StructField(LINEAGE, LINEAGE_TYPE, false, Metadata.empty()));
+    return new StructType(fields.toArray(StructField[]::new));
+  }
+}

@@ -1,0 +1,54 @@
+package io.lakegen.spark;
+
+import io.lakegen.model.Devices;
+import io.lakegen.model.PackSpec;
+import java.io.Serializable;
+import java.util.List;
+import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.SerializableConfiguration;
+
+/**
+ * Everything an executor needs to score a partition.
+ *
+ * @param task what to do with a row
+ * @param modelUri folder of the model pack
+ * @param modelId name of the model, for the lineage
+ * @param modelSha256 digest of the pack as the driver checked it; an executor that finds another
+ *     refuses to work
+ * @param engine the pack's engine
+ * @param device the user's wish
+ * @param threads threads that one engine operation may use on a CPU
+ * @param prepareThreads threads that prepare the rows of one Spark task
+ * @param batchBudget padded cost of a batch, 0 for the task's own default
+ * @param inputSchema schema of the input rows
+ * @param keyColumns input columns that make the key
+ * @param outputColumns input columns that are passed through
+ * @param jobSeed with a row's key it makes the row's seed
+ * @param paramsSha256 digest of the parameters that shape the results
+ * @param runId identifies the run
+ * @param conf how to reach the pack's file system
+ */
+public record ScoringPlan<I, P, O>(
+    RowTask<I, P, O> task,
+    String modelUri,
+    String modelId,
+    String modelSha256,
+    PackSpec.EngineName engine,
+    Devices.Choice device,
+    int threads,
+    int prepareThreads,
+    long batchBudget,
+    StructType inputSchema,
+    List<String> keyColumns,
+    List<String> outputColumns,
+    long jobSeed,
+    String paramsSha256,
+    String runId,
+    SerializableConfiguration conf)
+    implements Serializable {
+
+  public ScoringPlan {
+    keyColumns = List.copyOf(keyColumns);
+    outputColumns = List.copyOf(outputColumns);
+  }
+}
