@@ -53,6 +53,8 @@ public final class Main {
     if (job == null) {
       return general(root, args);
     }
+    // picocli gathers errors only for a command that it parses from the top.
+    job = new CommandLine(job.getCommand()).setCaseInsensitiveEnumValuesAllowed(true);
     Problems problems = new Problems();
     List<String> jobArgs =
         ConfigFile.expand(
