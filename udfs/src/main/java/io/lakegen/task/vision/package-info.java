@@ -1,0 +1,2 @@
+/** Tasks over images: decoding of image files, and captioning. */
+package io.lakegen.task.vision;
