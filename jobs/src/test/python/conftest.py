@@ -48,7 +48,7 @@ def texts() -> list[dict]:
 @pytest.fixture(scope="session")
 def local_run(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     output = tmp_path_factory.mktemp("local") / "out"
-    subprocess.run([ROOT / "lakegen", *embed_options(output)], check=True, timeout=600)
+    subprocess.run([ROOT / "lakegen", *embed_options(output)], check=True, timeout=900)
     return read_run(output)
 
 

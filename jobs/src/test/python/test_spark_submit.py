@@ -22,7 +22,7 @@ def test_cluster_output_equals_local_output(
         ],
         check=True,
         env=ENVIRONMENT,
-        timeout=600,
+        timeout=900,
     )
     run = read_run(output)
 
