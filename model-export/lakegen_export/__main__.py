@@ -9,6 +9,7 @@ import torch
 
 from .export import Request, export
 from .families import FAMILIES
+from .source import Pooling
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -29,7 +30,13 @@ def parse(arguments: Sequence[str]) -> Request:
     parser.add_argument("--dtype", choices=sorted(DTYPES), default="float32", help="dtype of the weights")
     parser.add_argument("--engine", choices=["PyTorch", "OnnxRuntime"], default="PyTorch")
     parser.add_argument("--licence", help="of the weights; read from the model card when left out")
+    parser.add_argument(
+        "--pooling", choices=Pooling.MODES, help="of an encoder; read from a sentence-transformers model when left out"
+    )
+    parser.add_argument("--normalize", action="store_true", help="with --pooling: scale vectors to length 1")
     options = parser.parse_args(arguments)
+    if options.normalize and not options.pooling:
+        parser.error("--normalize: needs --pooling (expected: both, or neither to read them from the model)")
     return Request(
         model=options.model,
         out=options.out,
@@ -37,6 +44,7 @@ def parse(arguments: Sequence[str]) -> Request:
         dtype=DTYPES[options.dtype],
         engine=options.engine,
         licence=options.licence,
+        pooling=Pooling(options.pooling, options.normalize) if options.pooling else None,
     )
 
 

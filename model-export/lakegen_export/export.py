@@ -9,6 +9,7 @@ from transformers import AutoConfig
 
 from . import image, pack, source
 from .families import FAMILIES
+from .families.encoder import Encoder
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Request:
     dtype: torch.dtype = torch.float32
     engine: str = "PyTorch"
     licence: str | None = None
+    pooling: source.Pooling | None = None
 
 
 def export(request: Request, report: Callable[[str], None] = print) -> None:
@@ -38,7 +40,17 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
         raise ValueError(
             f"engine: {request.engine} (expected: {' or '.join(family_class.engines)} for {config.model_type})"
         )
-    family = family_class(family_class.load(where, **options), request.dtype)
+    if request.engine == "OnnxRuntime" and request.dtype != torch.float32:
+        raise ValueError(f"dtype: {request.dtype} (expected: float32 with OnnxRuntime)")
+    arguments = {}
+    if family_class is Encoder:
+        arguments["pooling"] = request.pooling or source.Pooling.read(where)
+        if arguments["pooling"] is None:
+            raise ValueError(
+                "pooling: unknown, the model has no modules.json of sentence-transformers "
+                f"(expected: --pooling {' or '.join(source.Pooling.MODES)})"
+            )
+    family = family_class(family_class.load(where, **options), request.dtype, **arguments)
     tokenizer = source.Tokenizer.load(where, family.context, **options)
     manifest = {
         "task": family_class.task,

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from . import golden, graphs, image
-from .families import Family
+from . import golden, graphs, image, onnx_graphs
+from .families import Family, Graph
+from .families.encoder import Encoder
 from .golden import Difference
 from .source import Tokenizer
 
@@ -37,10 +38,7 @@ def write(
     try:
         files, loaded = {}, {}
         for role, graph in family.graphs().items():
-            files[role] = f"{role}.pt"
-            loaded[role] = _save(
-                graphs.trace(graph.module, tuple(graph.example.values())), out / files[role], graph.example
-            )
+            files[role], loaded[role] = _export(role, graph, manifest["engine"], out)
         sessions = family.sessions()
         tolerance = check(golden.compare(loaded, sessions), family.dtype, report)
         steps = sessions[0]
@@ -51,17 +49,29 @@ def write(
             pictures = image.golden_steps(processor)
             check(golden.compare({"preprocess": preprocess}, [pictures]), torch.float32, report)
             steps = steps + pictures
-        texts = []
+        document = {"tolerance": tolerance, "tokenizer": [], "graphs": golden.to_json(steps)}
         if tokenizer is not None:
             tokenizer.write(out)
-            texts = tokenizer.golden()
-        document = {"tolerance": tolerance, "tokenizer": texts, "graphs": golden.to_json(steps)}
+            document["tokenizer"] = tokenizer.golden()
+        if isinstance(family, Encoder):
+            document["embeddings"] = [
+                {"text": entry["text"], "values": family.embedding(entry["ids"]).tolist()}
+                for entry in document["tokenizer"]
+            ]
         _write_json(out / "golden.json", document, indent=None)
         sums = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
         _write_json(out / "pack.json", {"format": FORMAT, **manifest, "graphs": files, "sha256": sums}, indent=1)
     except BaseException:
         shutil.rmtree(out)
         raise
+
+
+def _export(role: str, graph: Graph, engine: str, out: Path) -> tuple[str, Callable[..., list[torch.Tensor]]]:
+    if engine == "OnnxRuntime":
+        onnx_graphs.save(graph, out / f"{role}.onnx")
+        return f"{role}.onnx", onnx_graphs.load(out / f"{role}.onnx")
+    traced = graphs.trace(graph.module, tuple(graph.example.values()))
+    return f"{role}.pt", _save(traced, out / f"{role}.pt", graph.example)
 
 
 def _save(module: torch.jit.ScriptModule, path: Path, names: Iterable[str]) -> Callable[..., list[torch.Tensor]]:

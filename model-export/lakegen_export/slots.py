@@ -82,6 +82,8 @@ def pick(hidden: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
 def _slot_attention(module, query, key, value, attention_mask, **kwargs):
     """Attention in the cache's dtype: a bfloat16 model keeps its keys and values in float32."""
     kwargs.pop("is_causal", None)
+    if kwargs.get("position_bias") is not None:
+        kwargs["position_bias"] = kwargs["position_bias"].type_as(key)
     output, weights = sdpa_attention_forward(
         module, query.type_as(key), key, value.type_as(key), attention_mask, is_causal=False, **kwargs
     )

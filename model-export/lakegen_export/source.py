@@ -1,10 +1,14 @@
 """What a model brings besides weights: tokenizer, image processor, generation defaults, licence."""
 
+import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
 from transformers import AutoImageProcessor, AutoTokenizer
+from transformers.utils import cached_file
 
 GOLDEN_TEXTS = (
     "A small red boat on a quiet lake.",
@@ -77,10 +81,49 @@ def generation(config, context: int) -> dict:
     return {**{key: value for key, value in found.items() if value is not None}, "maxLength": context}
 
 
+@dataclass(frozen=True)
+class Pooling:
+    """How an encoder's hidden states become one vector."""
+
+    mode: str
+    normalize: bool
+    max_length: int | None = None
+
+    MODES: ClassVar[tuple[str, ...]] = ("mean", "cls", "max", "lastToken")
+
+    @classmethod
+    def read(cls, source: str) -> "Pooling | None":
+        """From the files of a sentence-transformers model; None where there are none."""
+        modules = _read_json(source, "modules.json")
+        if modules is None:
+            return None
+        kinds = {module["type"].rsplit(".", 1)[-1]: module["path"] for module in modules}
+        unknown = set(kinds) - {"Transformer", "Pooling", "Normalize"}
+        if unknown or "Pooling" not in kinds:
+            raise ValueError(f"modules.json: {sorted(kinds)} (expected: Transformer, Pooling and perhaps Normalize)")
+        config = _read_json(source, f"{kinds['Pooling']}/config.json")
+        names = {
+            "pooling_mode_mean_tokens": "mean",
+            "pooling_mode_cls_token": "cls",
+            "pooling_mode_max_tokens": "max",
+            "pooling_mode_lasttoken": "lastToken",
+        }
+        chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
+        if len(chosen) != 1 or chosen[0] not in names:
+            raise ValueError(f"{kinds['Pooling']}/config.json: {chosen} (expected: one of {', '.join(names)})")
+        limits = _read_json(source, "sentence_bert_config.json") or {}
+        return cls(names[chosen[0]], "Normalize" in kinds, limits.get("max_seq_length"))
+
+
+def _read_json(source: str, name: str):
+    path = cached_file(source, name, _raise_exceptions_for_missing_entries=False)
+    return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+
+
 def licence(source: str) -> str:
     """The licence that the model card's front matter names."""
-    card = Path(source) / "README.md"
-    if not card.is_file():
+    card = cached_file(source, "README.md", _raise_exceptions_for_missing_entries=False)
+    if card is None:
         return "unknown"
-    front = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8"), re.DOTALL)
+    front = re.match(r"---\n(.*?)\n---", Path(card).read_text(encoding="utf-8"), re.DOTALL)
     return str((yaml.safe_load(front.group(1)) or {}).get("license", "unknown")) if front else "unknown"

@@ -1,0 +1,40 @@
+"""Graphs for ONNX Runtime."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import onnxruntime
+import torch
+
+from .families import Graph
+
+
+def save(graph: Graph, path: Path) -> None:
+    """Exports with batch (axis 0) and length (axis 1) of every input left open."""
+    names = list(graph.example)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph.module.eval(),
+            tuple(graph.example.values()),
+            str(path),
+            input_names=names,
+            output_names=["last_hidden_state"],
+            dynamic_axes={name: {0: "batch", 1: "length"} for name in [*names, "last_hidden_state"]},
+            opset_version=17,
+            dynamo=False,
+        )
+
+
+def load(path: Path) -> Callable[..., list[torch.Tensor]]:
+    """A saved graph as a function of named inputs."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def call(**inputs: torch.Tensor) -> list[torch.Tensor]:
+        return [
+            torch.from_numpy(output)
+            for output in session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+        ]
+
+    return call
