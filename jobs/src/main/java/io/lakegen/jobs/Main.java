@@ -185,6 +185,7 @@ public final class Main {
       return String.join(
           "; ",
           unmatched.getUnmatched().stream()
+              .filter(a -> a.startsWith("-") || !unmatched.getUnmatched().get(0).startsWith("-"))
               .map(
                   a ->
                       a

@@ -99,7 +99,9 @@ public final class PackStore {
                   StandardOpenOption.CREATE,
                   StandardOpenOption.WRITE);
           FileLock lock = channel.lock()) {
-        if (!lock.isValid() || !intact(folder, content, spec)) {
+        if (!lock.isValid()
+            || !intact(folder, content, spec)
+            || !complete(fs, source, folder, spec)) {
           download(uri, fs, source, content, spec, folder);
         }
       }
@@ -121,6 +123,26 @@ public final class PackStore {
     }
     return Files.isRegularFile(folder.resolve(PackJson.FILE))
         && java.util.Arrays.equals(Files.readAllBytes(folder.resolve(PackJson.FILE)), content);
+  }
+
+  /**
+   * Whether the source still has the files, by their lengths: a node that has the pack already must
+   * not hide that others cannot fetch it.
+   */
+  private static boolean complete(
+      FileSystem fs, org.apache.hadoop.fs.Path source, Path folder, PackSpec spec)
+      throws IOException {
+    for (String file : spec.sha256().keySet()) {
+      try {
+        long length = fs.getFileStatus(new org.apache.hadoop.fs.Path(source, file)).getLen();
+        if (length != Files.size(folder.resolve(file))) {
+          return false;
+        }
+      } catch (FileNotFoundException e) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private void download(

@@ -19,6 +19,12 @@ import org.slf4j.LoggerFactory;
 final class BatchRunner<P, O> {
   private static final Logger LOG = LoggerFactory.getLogger(BatchRunner.class);
 
+  /**
+   * Share of the longest row's cost that a row must have to join a batch that is large enough
+   * already.
+   */
+  private static final double MIN_FILL = 0.9;
+
   private final ModelTask<?, P, O> task;
   private final BatchBudget budget;
   private final ScoringStats stats;
@@ -79,9 +85,22 @@ final class BatchRunner<P, O> {
     stats.add(Counter.failed, twins.keySet().stream().filter(s -> s.error != null).count());
   }
 
+  /**
+   * A batch takes rows until the budget is full. It ends earlier, once a quarter of the budget is
+   * used, where the next row is so much shorter than the first that it would be mostly padding.
+   */
   private int batchEnd(List<Slot<P, O>> rows, int from) {
-    long fit = budget.current() / rows.get(from).cost;
-    return (int) Math.min(rows.size(), from + Math.max(1, fit));
+    long available = budget.current();
+    long first = rows.get(from).cost;
+    int to = from + 1;
+    while (to < rows.size() && (to - from + 1) * first <= available) {
+      boolean enough = (to - from) * first * 4 >= available;
+      if (enough && rows.get(to).cost < first * MIN_FILL) {
+        break;
+      }
+      to++;
+    }
+    return to;
   }
 
   private void infer(List<Slot<P, O>> batch) {

@@ -89,7 +89,7 @@ final class RowFormat<I, P, O> {
       all[at++] =
           input.row().isNullAt(ordinal)
               ? null
-              : input.row().get(ordinal, inputFields[ordinal].dataType());
+              : readable(input.row().get(ordinal, inputFields[ordinal].dataType()));
     }
     System.arraycopy(values, 0, all, at, taskColumns);
     at += taskColumns;
@@ -103,6 +103,14 @@ final class RowFormat<I, P, O> {
             input.seed(),
             runId);
     return new GenericInternalRow(all);
+  }
+
+  /**
+   * Parquet's strings are UTF-8; with one that is not, many readers refuse the whole file. The key
+   * keeps the true bytes.
+   */
+  private static Object readable(Object value) {
+    return value instanceof UTF8String text && !text.isValid() ? text.makeValid() : value;
   }
 
   private static InternalRow struct(Object... values) {

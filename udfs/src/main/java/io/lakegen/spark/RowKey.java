@@ -32,7 +32,7 @@ final class RowKey {
   private final ByteBuffer scratch = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
   private final List<Column> columns;
 
-  private record Column(int ordinal, DataType type, byte[] name) {}
+  private record Column(int ordinal, DataType type, byte[] name, boolean onlyIfPresent) {}
 
   /**
    * @param schema the rows' schema
@@ -48,13 +48,19 @@ final class RowKey {
             .map(
                 i ->
                     new Column(
-                        i, fields[i].dataType(), fields[i].name().getBytes(StandardCharsets.UTF_8)))
+                        i,
+                        fields[i].dataType(),
+                        fields[i].name().getBytes(StandardCharsets.UTF_8),
+                        fields[i].name().equals(OutputSchema.RAW)))
             .toList();
   }
 
   /** The key as 32 lower-case hex digits. */
   String of(InternalRow row) {
     for (Column column : columns) {
+      if (column.onlyIfPresent() && row.isNullAt(column.ordinal())) {
+        continue;
+      }
       bytes(column.name());
       value(
           row.isNullAt(column.ordinal()) ? null : row.get(column.ordinal(), column.type()),
