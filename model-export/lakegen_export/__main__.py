@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from .export import Request, export
+from .export import Request, export, supported
 from .families import FAMILIES
+from .families.diffusion import StableDiffusion
 from .source import Pooling
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -18,13 +19,13 @@ def parse(arguments: Sequence[str]) -> Request:
     parser = argparse.ArgumentParser(
         prog="python -m lakegen_export",
         description="Turns a Hugging Face or diffusers model into a Lakegen model pack and proves it equal.",
-        epilog=f"supported architectures: {', '.join(sorted(FAMILIES))}",
+        epilog=f"supported architectures: {', '.join(supported())}",
     )
     parser.add_argument("--model", required=True, help="a model's folder, hub id or GGUF file")
     parser.add_argument("--out", required=True, type=Path, help="folder of the pack; must not exist")
     parser.add_argument(
         "--task",
-        choices=sorted({family.task for family in FAMILIES.values()}),
+        choices=sorted({family.task for family in [*FAMILIES.values(), StableDiffusion]}),
         help="only to be sure: each architecture serves one task",
     )
     parser.add_argument("--dtype", choices=sorted(DTYPES), default="float32", help="dtype of the weights")

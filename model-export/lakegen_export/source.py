@@ -32,10 +32,12 @@ class Tokenizer:
         self.max_length = max_length
 
     @classmethod
-    def load(cls, source: str, context: int, **kwargs) -> "Tokenizer":
+    def load(cls, source: str, context: int | None, **kwargs) -> "Tokenizer":
+        """`context`: the model's own limit in tokens, None where the tokenizer alone knows it."""
         tokenizer = AutoTokenizer.from_pretrained(source, **kwargs)
+        limit = tokenizer.model_max_length
         # transformers marks "no limit known" with a huge number.
-        return cls(tokenizer, min(context, tokenizer.model_max_length))
+        return cls(tokenizer, limit if context is None else min(context, limit))
 
     def write(self, out: Path) -> None:
         backend = self.tokenizer.backend_tokenizer
@@ -58,7 +60,8 @@ class Tokenizer:
         return text
 
     def golden(self) -> list[dict]:
-        return [{"text": text, "ids": self.tokenizer(text)["input_ids"]} for text in GOLDEN_TEXTS]
+        limits = {"truncation": True, "max_length": self.max_length}
+        return [{"text": text, "ids": self.tokenizer(text, **limits)["input_ids"]} for text in GOLDEN_TEXTS]
 
 
 def image_processor(source: str, **kwargs):
@@ -94,14 +97,14 @@ class Pooling:
     @classmethod
     def read(cls, source: str) -> "Pooling | None":
         """From the files of a sentence-transformers model; None where there are none."""
-        modules = _read_json(source, "modules.json")
+        modules = read_json(source, "modules.json")
         if modules is None:
             return None
         kinds = {module["type"].rsplit(".", 1)[-1]: module["path"] for module in modules}
         unknown = set(kinds) - {"Transformer", "Pooling", "Normalize"}
         if unknown or "Pooling" not in kinds:
             raise ValueError(f"modules.json: {sorted(kinds)} (expected: Transformer, Pooling and perhaps Normalize)")
-        config = _read_json(source, f"{kinds['Pooling']}/config.json")
+        config = read_json(source, f"{kinds['Pooling']}/config.json")
         names = {
             "pooling_mode_mean_tokens": "mean",
             "pooling_mode_cls_token": "cls",
@@ -111,11 +114,12 @@ class Pooling:
         chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
         if len(chosen) != 1 or chosen[0] not in names:
             raise ValueError(f"{kinds['Pooling']}/config.json: {chosen} (expected: one of {', '.join(names)})")
-        limits = _read_json(source, "sentence_bert_config.json") or {}
+        limits = read_json(source, "sentence_bert_config.json") or {}
         return cls(names[chosen[0]], "Normalize" in kinds, limits.get("max_seq_length"))
 
 
-def _read_json(source: str, name: str):
+def read_json(source: str, name: str):
+    """The content of a JSON file of a model, None where it has no such file."""
     path = cached_file(source, name, _raise_exceptions_for_missing_entries=False)
     return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
 
