@@ -119,6 +119,25 @@ def encode(tokenizer: Tokenizer, records: list[Record]) -> list[Line]:
     return [line for line in lines if len(line.ids) <= CONTEXT]
 
 
+def build(vocabulary: int) -> GPT2LMHeadModel:
+    """The untrained model."""
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=vocabulary,
+            n_positions=CONTEXT,
+            n_embd=192,
+            n_layer=4,
+            n_head=6,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            bos_token_id=0,
+            eos_token_id=0,
+            pad_token_id=0,
+        )
+    )
+
+
 class Trigram:
     """An interpolated modified Kneser-Ney trigram model (Chen and Goodman 1999, section 3.2) over token ids.
 
@@ -292,6 +311,7 @@ def main() -> None:
         "--cache", type=Path, default=Path.home() / ".cache" / "lakegen-demo", help="downloaded packages"
     )
     parser.add_argument("--steps", type=int, default=4500, help="training steps")
+    parser.add_argument("--start", type=Path, help="folder of an earlier run whose weights to go on from")
     parser.add_argument("--tokens", type=int, default=2048, help="tokens a step, padding counted")
     parser.add_argument("--learning-rate", type=float, default=4e-3)
     parser.add_argument(
@@ -306,21 +326,9 @@ def main() -> None:
     tokenizer = train_tokenizer((record.text for record in parts["train"]), 4000)
     lines = {name: encode(tokenizer, records) for name, records in parts.items()}
     options.out.mkdir(parents=True, exist_ok=True)
-    model = GPT2LMHeadModel(
-        GPT2Config(
-            vocab_size=tokenizer.get_vocab_size(),
-            n_positions=CONTEXT,
-            n_embd=192,
-            n_layer=4,
-            n_head=6,
-            resid_pdrop=0.0,
-            embd_pdrop=0.0,
-            attn_pdrop=0.0,
-            bos_token_id=0,
-            eos_token_id=0,
-            pad_token_id=0,
-        )
-    )
+    model = GPT2LMHeadModel.from_pretrained(options.start) if options.start else build(tokenizer.get_vocab_size())
+    # On a CPU the fused attention's backward pass takes longer than the plain products do at these lengths.
+    model.set_attn_implementation("eager")
     parameters = sum(p.numel() for p in model.parameters())
     tokens = sum(len(line.ids) for line in lines["train"])
     print({name: len(value) for name, value in lines.items()}, f"{tokens} training tokens, {parameters} parameters")
