@@ -1,5 +1,6 @@
 package io.lakegen.scoring;
 
+import io.lakegen.model.OutOfMemory;
 import io.lakegen.scoring.ScoringStats.Counter;
 import io.lakegen.task.ModelTask;
 import io.lakegen.task.RowError;

@@ -1,4 +1,4 @@
-package io.lakegen.scoring;
+package io.lakegen.model;
 
 import java.util.List;
 import java.util.Locale;
@@ -7,7 +7,7 @@ import java.util.Locale;
  * Tells out of memory, of the device or of the host's native allocator, from other failures of an
  * engine.
  */
-final class OutOfMemory {
+public final class OutOfMemory {
   /**
    * What libtorch, CUDA, cuBLAS, ONNX Runtime and the C++ allocator say; their Java exceptions
    * carry nothing but the message.
@@ -25,7 +25,8 @@ final class OutOfMemory {
 
   private OutOfMemory() {}
 
-  static boolean isCauseOf(Throwable failure) {
+  /** True if the failure, or what caused it, says that memory ran out. */
+  public static boolean isCauseOf(Throwable failure) {
     for (Throwable t = failure; t != null; t = t.getCause() == t ? null : t.getCause()) {
       if (t instanceof OutOfMemoryError) {
         return true;

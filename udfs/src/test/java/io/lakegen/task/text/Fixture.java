@@ -1,0 +1,102 @@
+package io.lakegen.task.text;
+
+import ai.djl.Device;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lakegen.model.LoadedModel;
+import io.lakegen.model.PackStore;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.StreamSupport;
+import org.apache.hadoop.conf.Configuration;
+
+/** A tiny model with what transformers makes of it; the format is in model-export/fixtures. */
+record Fixture(String name, LoadedModel model, JsonNode expected) {
+  private static final Map<String, Fixture> LOADED = new ConcurrentHashMap<>();
+
+  /** Loaded once a JVM and never closed: the models are tiny. */
+  static Fixture load(String name) {
+    return LOADED.computeIfAbsent(
+        name,
+        n -> {
+          try {
+            Path folder = folder(n);
+            PackStore store = new PackStore(Path.of("target", "fixture-packs").toAbsolutePath());
+            LoadedModel model =
+                LoadedModel.load(
+                    store.fetch(folder.resolve("pack").toUri().toString(), new Configuration()),
+                    Device.cpu(),
+                    1);
+            return new Fixture(n, model, json(n));
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
+  }
+
+  static Path folder(String name) {
+    return Path.of("src/test/resources/fixtures", name).toAbsolutePath();
+  }
+
+  static JsonNode json(String name) throws IOException {
+    return new ObjectMapper().readTree(folder(name).resolve("expected.json").toFile());
+  }
+
+  List<long[]> prompts() {
+    return stream(expected.path("prompts")).map(Fixture::ids).toList();
+  }
+
+  /** All fixtures of text generation and their cases. */
+  static java.util.stream.Stream<JsonNode> stream(JsonNode array) {
+    return StreamSupport.stream(array.spliterator(), false);
+  }
+
+  static long[] ids(JsonNode array) {
+    return stream(array).mapToLong(JsonNode::asLong).toArray();
+  }
+
+  static float[] floats(JsonNode numbers) {
+    ByteBuffer bytes =
+        ByteBuffer.wrap(Base64.getDecoder().decode(numbers.path("float32").asText()))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    float[] values = new float[bytes.remaining() / Float.BYTES];
+    bytes.asFloatBuffer().get(values);
+    return values;
+  }
+
+  static GenerationOptions.Builder options(JsonNode options) {
+    GenerationOptions.Builder builder = GenerationOptions.builder();
+    options
+        .properties()
+        .forEach(
+            e -> {
+              JsonNode value = e.getValue();
+              switch (e.getKey()) {
+                case "maxNewTokens" -> builder.maxNewTokens(value.asInt());
+                case "minNewTokens" -> builder.minNewTokens(value.asInt());
+                case "repetitionPenalty" -> builder.repetitionPenalty(value.asDouble());
+                case "noRepeatNgramSize" -> builder.noRepeatNgramSize(value.asInt());
+                case "numBeams" -> builder.numBeams(value.asInt());
+                case "numReturnSequences" -> builder.numReturnSequences(value.asInt());
+                case "lengthPenalty" -> builder.lengthPenalty(value.asDouble());
+                case "temperature" -> builder.temperature(value.asDouble());
+                case "topK" -> builder.topK(value.asInt());
+                case "topP" -> builder.topP(value.asDouble());
+                case "doSample" -> {
+                  if (value.asBoolean()) {
+                    builder.sampling();
+                  }
+                }
+                default -> throw new IllegalArgumentException("option: " + e.getKey());
+              }
+            });
+    return builder;
+  }
+}
