@@ -9,8 +9,8 @@ import java.util.Locale;
  */
 public final class OutOfMemory {
   /**
-   * What libtorch, CUDA, cuBLAS, ONNX Runtime and the C++ allocator say; their Java exceptions
-   * carry nothing but the message.
+   * What libtorch, CUDA, cuBLAS, cuDNN, ONNX Runtime and the C++ allocator say; their Java
+   * exceptions carry nothing but the message.
    */
   private static final List<String> PHRASES =
       List.of(
@@ -20,6 +20,7 @@ public final class OutOfMemory {
           "can't allocate memory",
           "cannot allocate memory",
           "cublas_status_alloc_failed",
+          "cudnn_status_alloc_failed",
           "bad_alloc",
           "bfcarena::allocaterawinternal");
 

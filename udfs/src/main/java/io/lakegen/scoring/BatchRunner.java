@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -70,12 +71,10 @@ final class BatchRunner<P, O> {
     // teaches the rest.
     rows.sort(Comparator.comparingInt((Slot<P, O> s) -> s.cost).reversed());
     for (int from = 0; from < rows.size(); ) {
-      if (Thread.interrupted()) {
-        throw new java.util.concurrent.CancellationException("scoring was stopped");
-      }
       int to = batchEnd(rows, from);
-      infer(rows.subList(from, to));
-      from = to;
+      if (infer(rows.subList(from, to))) {
+        from = to;
+      }
     }
     twins.forEach(
         (slot, same) -> {
@@ -104,33 +103,49 @@ final class BatchRunner<P, O> {
     return to;
   }
 
-  private void infer(List<Slot<P, O>> batch) {
+  /**
+   * Finds the outcome of every row of a batch. Returns false if the batch does not fit into memory:
+   * the budget is then lower, so that the next cut from the same row is at most half as large.
+   */
+  private boolean infer(List<Slot<P, O>> batch) {
+    stopIfInterrupted();
     try {
       attempt(batch);
-      return;
+      return true;
     } catch (Throwable failure) {
-      if (failure instanceof VirtualMachineError && !(failure instanceof OutOfMemoryError)) {
-        throw failure;
-      }
+      rethrowIfNoRowIsToBlame(failure);
       if (!OutOfMemory.isCauseOf(failure)) {
         isolate(batch, failure);
-        return;
+        return true;
       }
       stats.add(Counter.outOfMemory, 1);
       long cost = (long) batch.size() * batch.get(0).cost;
-      if (batch.size() == 1) {
-        fail(
-            batch.get(0),
-            "out_of_memory",
-            "a single row of size " + cost + " does not fit into memory: " + words(failure));
-        return;
+      if (batch.size() > 1) {
+        budget.tooMuch(cost);
+        return false;
       }
-      budget.tooMuch(cost);
+      // A device that others have filled up has no room for any row: that is no row's fault.
+      prove(failure);
+      fail(
+          batch.get(0),
+          "out_of_memory",
+          "a single row of size " + cost + " does not fit into memory: " + words(failure));
+      return true;
     }
-    // Outside the catch clause: the failed attempt's arrays and exception must be free to go before
-    // the next attempt.
-    infer(batch.subList(0, batch.size() / 2));
-    infer(batch.subList(batch.size() / 2, batch.size()));
+  }
+
+  private static void rethrowIfNoRowIsToBlame(Throwable failure) {
+    stopIfInterrupted();
+    if (failure instanceof VirtualMachineError error && !(failure instanceof OutOfMemoryError)) {
+      throw error;
+    }
+  }
+
+  /** Without this, a model that answers an interrupt by failing would be tried row by row. */
+  private static void stopIfInterrupted() {
+    if (Thread.currentThread().isInterrupted()) {
+      throw new CancellationException("scoring was stopped");
+    }
   }
 
   private void attempt(List<Slot<P, O>> batch) {
@@ -142,18 +157,24 @@ final class BatchRunner<P, O> {
     } finally {
       stats.add(Counter.inferNanos, System.nanoTime() - start);
     }
-    if (results.size() != batch.size()) {
+    if (results == null || results.size() != batch.size()) {
       throw new IllegalStateException(
           "the model returned "
-              + results.size()
+              + (results == null ? "no" : results.size())
               + " results (expected: "
               + batch.size()
               + ", one a row)");
     }
     long size = 0;
     for (int i = 0; i < results.size(); i++) {
-      batch.get(i).result = java.util.Objects.requireNonNull(results.get(i), "a row's result");
+      if (results.get(i) == null) {
+        throw new IllegalStateException("the model returned null for a row (expected: a result)");
+      }
       size += task.size(prepared.get(i));
+    }
+    // Only now: a batch that fails half way must leave no results behind, its rows are tried again.
+    for (int i = 0; i < results.size(); i++) {
+      batch.get(i).result = results.get(i);
     }
     stats.add(Counter.batches, 1);
     stats.add(Counter.size, size);
@@ -163,25 +184,24 @@ final class BatchRunner<P, O> {
 
   /**
    * Tries every row of a failed batch alone. Rows that fail again are to blame, provided that the
-   * model itself is sound.
+   * model is still sound after the last of them: a row can break the device for all that follow.
    */
   private void isolate(List<Slot<P, O>> batch, Throwable failure) {
     LOG.warn("a batch of {} rows failed, trying them one by one", batch.size(), failure);
-    boolean proven = false;
+    Throwable unproven = null;
     for (Slot<P, O> slot : batch) {
+      stopIfInterrupted();
       try {
         attempt(List.of(slot));
-        proven = true;
+        unproven = null;
       } catch (Throwable alone) {
-        if (alone instanceof VirtualMachineError && !(alone instanceof OutOfMemoryError)) {
-          throw alone;
-        }
-        if (!proven) {
-          prove(alone);
-          proven = true;
-        }
+        rethrowIfNoRowIsToBlame(alone);
+        unproven = alone;
         fail(slot, OutOfMemory.isCauseOf(alone) ? "out_of_memory" : "engine_error", words(alone));
       }
+    }
+    if (unproven != null) {
+      prove(unproven);
     }
   }
 

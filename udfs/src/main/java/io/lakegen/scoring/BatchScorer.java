@@ -179,10 +179,7 @@ public final class BatchScorer<I, P, O> implements Iterator<Scored<I, O>>, AutoC
     } catch (RowException e) {
       return new Slot<>(null, 1, e.error());
     } catch (RuntimeException e) {
-      return new Slot<>(
-          null,
-          1,
-          new RowError("prepare", e.getClass().getSimpleName(), String.valueOf(e.getMessage())));
+      return new Slot<>(null, 1, new RowError("prepare", "prepare_error", e.toString()));
     }
   }
 
@@ -193,25 +190,30 @@ public final class BatchScorer<I, P, O> implements Iterator<Scored<I, O>>, AutoC
       Thread.currentThread().interrupt();
       throw new CancellationException("interrupted while waiting for the model");
     } catch (ExecutionException e) {
-      if (e.getCause() instanceof EngineFaultException fault) {
+      Throwable cause = e.getCause();
+      if (cause instanceof EngineFaultException fault) {
         throw fault;
       }
-      throw new EngineFaultException("scoring failed: " + e.getCause(), e.getCause());
+      // What a preparation thread throws comes through the inference thread, wrapped twice.
+      Throwable origin = cause instanceof ExecutionException ? cause.getCause() : cause;
+      throw new EngineFaultException("scoring failed: " + origin, origin);
     }
   }
 
   /**
-   * Stops the threads; returns when none of them is inside the engine any more. Rows not yet
-   * consumed are lost.
+   * Stops the threads; returns when none of them is inside the engine or the task any more. Rows
+   * not yet consumed are lost.
    */
   @Override
   public void close() {
     prepareThreads.shutdownNow();
     inferThread.shutdownNow();
     boolean interrupted = false;
-    while (!inferThread.isTerminated()) {
+    // Tokenizers are native code too: a model must not be closed under a preparation thread either.
+    while (!inferThread.isTerminated() || !prepareThreads.isTerminated()) {
       try {
         inferThread.awaitTermination(1, TimeUnit.HOURS);
+        prepareThreads.awaitTermination(1, TimeUnit.HOURS);
       } catch (InterruptedException e) {
         interrupted = true;
       }

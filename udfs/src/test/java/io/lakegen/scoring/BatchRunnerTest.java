@@ -1,0 +1,352 @@
+package io.lakegen.scoring;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.engine.EngineException;
+import io.lakegen.scoring.BatchRunner.Slot;
+import io.lakegen.scoring.ScoringStats.Counter;
+import io.lakegen.task.RowError;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+class BatchRunnerTest {
+  private final ScoringStats stats = new ScoringStats();
+
+  /** Fails as libtorch does on a device that holds {@code memory} padded characters. */
+  private static class SmallDevice extends FakeTask {
+    private final long memory;
+
+    SmallDevice(long memory) {
+      this.memory = memory;
+    }
+
+    @Override
+    List<String> answer(List<String> batch) {
+      if (paddedCost(batch) > memory) {
+        throw new EngineException("CUDA out of memory. Tried to allocate 2.00 GiB");
+      }
+      return super.answer(batch);
+    }
+  }
+
+  /** Cannot do batches that hold a row which starts with "bad". */
+  private static class Picky extends FakeTask {
+    @Override
+    List<String> answer(List<String> batch) {
+      for (String row : batch) {
+        if (row.startsWith("bad")) {
+          throw new EngineException("wrapped", new IllegalStateException("cannot do " + row));
+        }
+      }
+      return super.answer(batch);
+    }
+  }
+
+  private List<Slot<String, String>> run(FakeTask task, BatchBudget budget, List<String> rows) {
+    List<Slot<String, String>> slots = new ArrayList<>();
+    rows.forEach(row -> slots.add(new Slot<>(row, task.cost(row), null)));
+    new BatchRunner<>(task, budget, stats).run(slots);
+    return slots;
+  }
+
+  private static BatchBudget large() {
+    return new BatchBudget(1 << 20);
+  }
+
+  private static List<String> rows(int count, int length) {
+    return IntStream.range(0, count)
+        .mapToObj(i -> String.format(Locale.ROOT, "r%0" + (length - 1) + "d", i))
+        .toList();
+  }
+
+  private static void assertGood(List<String> rows, List<Slot<String, String>> slots) {
+    assertThat(slots).extracting(s -> s.error).containsOnlyNulls();
+    assertThat(slots)
+        .extracting(s -> s.result)
+        .containsExactlyElementsOf(rows.stream().map(r -> r.toUpperCase(Locale.ROOT)).toList());
+  }
+
+  @Test
+  void longRowsGoFirst() {
+    FakeTask task = new FakeTask();
+    run(task, new BatchBudget(10), List.of("aa", "bbbbbbbb", "ccccc", "ddddd", "e"));
+    assertThat(task.batches.subList(0, 2))
+        .containsExactly(List.of("bbbbbbbb"), List.of("ccccc", "ddddd"));
+  }
+
+  @Test
+  void aRowLargerThanTheBudgetGoesAlone() {
+    FakeTask task = new FakeTask();
+    List<String> rows = List.of("aaaaaaaaaaaa", "bbbbbbbbbbbb");
+    assertGood(rows, run(task, new BatchBudget(5), rows));
+    assertThat(task.batchSizes()).containsExactly(1, 1);
+  }
+
+  @Test
+  void rowsWithAnErrorAreLeftAlone() {
+    FakeTask task = new FakeTask();
+    RowError error = new RowError("read", "broken_line", "no JSON");
+    Slot<String, String> bad = new Slot<>(null, 1, error);
+    Slot<String, String> good = new Slot<>("a", 1, null);
+    new BatchRunner<>(task, large(), stats).run(List.of(bad, good));
+    assertThat(bad.error).isSameAs(error);
+    assertThat(bad.result).isNull();
+    assertThat(good.result).isEqualTo("A");
+  }
+
+  @Test
+  void outOfMemorySplitsTheSameRowsAndTeachesTheCeiling() {
+    FakeTask task = new SmallDevice(30);
+    List<String> rows = rows(64, 10);
+    BatchBudget budget = new BatchBudget(1_000);
+
+    assertGood(rows, run(task, budget, rows));
+
+    // 640, 320, 160, 80 and 40 do not fit. From then on, no row is tried in too large a batch.
+    assertThat(task.batchSizes().subList(0, 5)).containsExactly(64, 32, 16, 8, 4);
+    assertThat(task.batchSizes().subList(5, 37)).containsOnly(2);
+    assertThat(task.batches).hasSize(37);
+    assertThat(budget.current()).isEqualTo(20);
+    assertThat(stats.value(Counter.outOfMemory)).isEqualTo(5);
+    assertThat(stats.value(Counter.rows)).isEqualTo(64);
+    assertThat(stats.value(Counter.batches)).isEqualTo(32);
+    assertThat(stats.value(Counter.padded)).isEqualTo(640);
+    assertThat(task.checks).hasValue(0);
+  }
+
+  @Test
+  void whatOneScorerLearntTheOthersKeepTo() {
+    FakeTask task = new SmallDevice(30);
+    BatchBudget budget = new BatchBudget(1_000);
+    run(task, budget, rows(64, 10));
+    int attempts = task.batches.size();
+    long failures = stats.value(Counter.outOfMemory);
+
+    List<String> rows = rows(32, 10);
+    assertGood(rows, run(task, budget, rows));
+
+    assertThat(task.batches).hasSize(attempts + 16);
+    assertThat(stats.value(Counter.outOfMemory)).isEqualTo(failures);
+  }
+
+  @Test
+  void outOfMemoryAtOneRowIsThatRowsError() {
+    FakeTask task = new SmallDevice(30);
+    String giant = "g".repeat(31);
+
+    List<Slot<String, String>> slots = run(task, new BatchBudget(100), List.of("a", giant, "b"));
+
+    assertThat(slots).extracting(s -> s.result).containsExactly("A", null, "B");
+    assertThat(slots.get(1).error)
+        .isEqualTo(
+            new RowError(
+                "infer",
+                "out_of_memory",
+                "a single row of size 31 does not fit into memory: CUDA out of memory. Tried to"
+                    + " allocate 2.00 GiB"));
+    assertThat(task.checks).hasValue(1);
+    assertThat(stats.value(Counter.rows)).isEqualTo(3);
+    assertThat(stats.value(Counter.failed)).isEqualTo(1);
+  }
+
+  @Test
+  void aDeviceWithoutMemoryForAnythingIsAnEngineFault() {
+    FakeTask task =
+        new SmallDevice(0) {
+          @Override
+          public void check() {
+            answer(List.of("golden"));
+          }
+        };
+    assertThatThrownBy(() -> run(task, large(), List.of("a", "b")))
+        .isInstanceOf(EngineFaultException.class)
+        .hasMessage(
+            "the model fails on its own golden inputs: CUDA out of memory. Tried to allocate 2.00"
+                + " GiB");
+  }
+
+  @Test
+  void aFailingBatchIsTriedRowByRow() {
+    FakeTask task = new Picky();
+
+    List<Slot<String, String>> slots = run(task, large(), List.of("a", "bad1", "b", "bad2", "c"));
+
+    assertThat(slots).extracting(s -> s.result).containsExactly("A", null, "B", null, "C");
+    assertThat(slots.get(1).error)
+        .isEqualTo(new RowError("infer", "engine_error", "cannot do bad1"));
+    assertThat(slots.get(3).error)
+        .isEqualTo(new RowError("infer", "engine_error", "cannot do bad2"));
+    assertThat(task.batchSizes()).containsExactly(5, 1, 1, 1, 1, 1);
+    // The rows that came after the bad ones have proven the model.
+    assertThat(task.checks).hasValue(0);
+    assertThat(stats.value(Counter.rows)).isEqualTo(5);
+    assertThat(stats.value(Counter.failed)).isEqualTo(2);
+    assertThat(stats.value(Counter.size)).isEqualTo(3);
+  }
+
+  @Test
+  void allRowsOfASoundModelMayBeBad() {
+    FakeTask task = new Picky();
+    List<Slot<String, String>> slots = run(task, large(), List.of("bad1", "bad2", "bad3"));
+    assertThat(slots)
+        .extracting(s -> s.error.message())
+        .containsExactly("cannot do bad1", "cannot do bad2", "cannot do bad3");
+    assertThat(task.checks).hasValue(1);
+  }
+
+  @Test
+  void rowsAfterOneThatBreaksTheDeviceAreNotToBlame() {
+    FakeTask task =
+        new FakeTask() {
+          private boolean broken;
+
+          @Override
+          List<String> answer(List<String> batch) {
+            broken |= batch.equals(List.of("poison"));
+            if (broken || batch.contains("poison")) {
+              throw new EngineException("CUDA error: device-side assert triggered");
+            }
+            return super.answer(batch);
+          }
+
+          @Override
+          public void check() {
+            answer(List.of("golden"));
+          }
+        };
+    assertThatThrownBy(() -> run(task, large(), List.of("longer and good", "poison", "good")))
+        .isInstanceOf(EngineFaultException.class)
+        .hasMessage(
+            "the model fails on its own golden inputs: CUDA error: device-side assert triggered");
+  }
+
+  @Test
+  void aModelThatFailsItsGoldenInputsIsAnEngineFault() {
+    IOException broken = new IOException("golden.json is gone");
+    FakeTask task =
+        new Picky() {
+          @Override
+          public void check() throws IOException {
+            throw broken;
+          }
+        };
+    assertThatThrownBy(() -> run(task, large(), List.of("bad", "bad2")))
+        .isInstanceOf(EngineFaultException.class)
+        .hasMessage("the model fails on its own golden inputs: golden.json is gone")
+        .cause()
+        .isSameAs(broken)
+        .satisfies(
+            e -> assertThat(e.getSuppressed()).singleElement().isInstanceOf(EngineException.class));
+  }
+
+  @Test
+  void resultsThatCannotBePairedAreErrors() {
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          List<String> answer(List<String> batch) {
+            return batch.contains("short") ? List.of() : super.answer(batch);
+          }
+        };
+    List<Slot<String, String>> slots = run(task, large(), List.of("short", "a"));
+    assertThat(slots).extracting(s -> s.result).containsExactly(null, "A");
+    assertThat(slots.get(0).error.message())
+        .isEqualTo("the model returned 0 results (expected: 1, one a row)");
+  }
+
+  @Test
+  void noListOfResultsIsAnError() {
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          List<String> answer(List<String> batch) {
+            return null;
+          }
+        };
+    List<Slot<String, String>> slots = run(task, large(), List.of("a"));
+    assertThat(slots.get(0).error.message())
+        .isEqualTo("the model returned no results (expected: 1, one a row)");
+  }
+
+  @Test
+  void aMissingResultIsAnErrorOfItsRowOnly() {
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          List<String> answer(List<String> batch) {
+            List<String> results = new ArrayList<>(super.answer(batch));
+            Collections.replaceAll(results, "NONE", null);
+            return results;
+          }
+        };
+    List<Slot<String, String>> slots = run(task, large(), List.of("a", "none", "b"));
+    assertThat(slots).extracting(s -> s.result).containsExactly("A", null, "B");
+    assertThat(slots.get(1).error.message())
+        .isEqualTo("the model returned null for a row (expected: a result)");
+  }
+
+  @Test
+  void aBatchThatFailedHalfWayLeavesNoResults() {
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          List<String> answer(List<String> batch) {
+            if (batch.equals(List.of("moody"))) {
+              throw new IllegalStateException("not alone");
+            }
+            return Arrays.asList(batch.size() == 1 ? "A" : "MOODY", null).subList(0, batch.size());
+          }
+        };
+    List<Slot<String, String>> slots = run(task, large(), List.of("moody", "a"));
+    assertThat(slots.get(0).result).isNull();
+    assertThat(slots.get(0).error.message()).isEqualTo("not alone");
+    assertThat(slots.get(1).result).isEqualTo("A");
+  }
+
+  @Test
+  void anErrorOfTheVirtualMachineIsNoRowsFault() {
+    StackOverflowError error = new StackOverflowError();
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          List<String> answer(List<String> batch) {
+            throw error;
+          }
+        };
+    assertThatThrownBy(() -> run(task, large(), List.of("a", "b"))).isSameAs(error);
+    assertThat(task.batches).hasSize(1);
+  }
+
+  @Test
+  void longMessagesAreCut() {
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          List<String> answer(List<String> batch) {
+            throw new IllegalStateException("x".repeat(10_000));
+          }
+        };
+    assertThat(run(task, large(), List.of("a")).get(0).error.message())
+        .isEqualTo("x".repeat(500) + "...");
+  }
+
+  @Test
+  void aFailureWithoutMessageHasItsClassForOne() {
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          List<String> answer(List<String> batch) {
+            throw new UnsupportedOperationException();
+          }
+        };
+    assertThat(run(task, large(), List.of("a")).get(0).error.message())
+        .isEqualTo("UnsupportedOperationException");
+  }
+}
