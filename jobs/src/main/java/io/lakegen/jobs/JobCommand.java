@@ -152,7 +152,11 @@ abstract class JobCommand {
     }
     if (spark.sparkContext().isLocal()) {
       try {
-        Devices.resolve(common.device, List.of(), pack.spec().engine());
+        Devices.resolve(
+            common.device,
+            List.of(),
+            pack.spec().engine(),
+            Cluster.threadsPerTask(spark.sparkContext()));
       } catch (IllegalStateException e) {
         problems.add(e.getMessage());
       }

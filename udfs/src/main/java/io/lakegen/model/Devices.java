@@ -24,12 +24,15 @@ public final class Devices {
    * @param addresses GPU addresses that the cluster manager assigned to this task, empty when it
    *     assigns none; several tasks with one address share a model
    * @param engine whose view of the machine counts
+   * @param threads as in {@link LoadedModel#load}: asking an engine starts it
    * @throws IllegalStateException if {@code gpu} was asked for and the engine sees none
    */
-  public static Device resolve(Choice choice, List<String> addresses, PackSpec.EngineName engine) {
+  public static Device resolve(
+      Choice choice, List<String> addresses, PackSpec.EngineName engine, int threads) {
     if (choice == Choice.cpu) {
       return Device.cpu();
     }
+    configureEngines(threads);
     int gpus = Engine.getEngine(engine.name()).getGpuCount();
     if (gpus == 0) {
       if (choice == Choice.gpu) {
@@ -43,8 +46,23 @@ public final class Devices {
     }
     int index = addresses.isEmpty() ? 0 : Integer.parseInt(addresses.get(0));
     // Where the cluster manager isolates executors (CUDA_VISIBLE_DEVICES, cgroups), the address
-    // counts the machine's GPUs but
-    // the engine counts the visible ones.
+    // counts the machine's GPUs but the engine counts the visible ones.
     return Device.gpu(index < gpus ? index : 0);
+  }
+
+  /** Settings that an engine reads once, when the JVM first asks for it. */
+  static void configureEngines(int threads) {
+    setIfAbsent("ai.djl.offline", "true");
+    setIfAbsent("ai.djl.pytorch.num_threads", Integer.toString(threads));
+    setIfAbsent("ai.djl.pytorch.num_interop_threads", "1");
+    // The graph optimiser compiles anew for every input shape: the first calls at each would take
+    // seconds (FACTS).
+    setIfAbsent("ai.djl.pytorch.graph_optimizer", "false");
+  }
+
+  private static void setIfAbsent(String property, String value) {
+    if (System.getProperty(property) == null) {
+      System.setProperty(property, value);
+    }
   }
 }

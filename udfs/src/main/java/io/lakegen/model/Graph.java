@@ -10,6 +10,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /**
  * One traced graph of a pack on one device. Thread-safe: running it changes nothing but arrays that
@@ -18,6 +20,13 @@ import java.util.Map;
 public final class Graph implements AutoCloseable {
   private final Model model;
   private final List<String> inputNames;
+
+  /**
+   * At shutdown models are closed while inference may still run: that must not meet freed memory.
+   */
+  private final ReadWriteLock use = new ReentrantReadWriteLock();
+
+  private boolean closed;
 
   private Graph(Model model, List<String> inputNames) {
     this.model = model;
@@ -62,10 +71,20 @@ public final class Graph implements AutoCloseable {
    * @param inputs in the order of the pack format, or for ONNX graphs all named; not closed here
    * @return the outputs, owned by the manager of the first input
    * @throws ai.djl.engine.EngineException if the engine fails, out of memory included
+   * @throws IllegalStateException if the graph was closed
    */
   public NDList run(NDList inputs) {
-    NDManager manager = inputs.head().getManager();
-    return model.getBlock().forward(new ParameterStore(manager, false), inputs, false);
+    use.readLock().lock();
+    try {
+      if (closed) {
+        throw new IllegalStateException(
+            "graph " + model.getName() + ": closed (expected: an open model)");
+      }
+      NDManager manager = inputs.head().getManager();
+      return model.getBlock().forward(new ParameterStore(manager, false), inputs, false);
+    } finally {
+      use.readLock().unlock();
+    }
   }
 
   /** {@link #run(NDList)} on arrays given one by one. */
@@ -77,8 +96,15 @@ public final class Graph implements AutoCloseable {
     return model.getNDManager();
   }
 
+  /** Waits for the runs that have begun. */
   @Override
   public void close() {
-    model.close();
+    use.writeLock().lock();
+    try {
+      closed = true;
+      model.close();
+    } finally {
+      use.writeLock().unlock();
+    }
   }
 }

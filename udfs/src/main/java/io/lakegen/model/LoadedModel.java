@@ -34,12 +34,7 @@ public final class LoadedModel implements AutoCloseable {
    * @throws IOException if a file cannot be read or is no graph of its engine
    */
   public static LoadedModel load(ModelPack pack, Device device, int threads) throws IOException {
-    setIfAbsent("ai.djl.offline", "true");
-    setIfAbsent("ai.djl.pytorch.num_threads", Integer.toString(threads));
-    setIfAbsent("ai.djl.pytorch.num_interop_threads", "1");
-    // The graph optimiser compiles anew for every input shape: the first calls at each would take
-    // seconds (FACTS).
-    setIfAbsent("ai.djl.pytorch.graph_optimizer", "false");
+    Devices.configureEngines(threads);
     LoadedModel model = new LoadedModel(pack, device);
     try {
       for (Map.Entry<String, String> graph : pack.spec().graphs().entrySet()) {
@@ -58,17 +53,11 @@ public final class LoadedModel implements AutoCloseable {
                 .build();
       }
       model.check();
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException | RuntimeException | Error e) {
       model.close();
       throw e;
     }
     return model;
-  }
-
-  private static void setIfAbsent(String property, String value) {
-    if (System.getProperty(property) == null) {
-      System.setProperty(property, value);
-    }
   }
 
   /**

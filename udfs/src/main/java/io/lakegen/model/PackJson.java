@@ -2,6 +2,7 @@ package io.lakegen.model;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
@@ -9,12 +10,15 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Function;
 import java.util.function.IntPredicate;
 import java.util.function.Predicate;
 import java.util.stream.StreamSupport;
@@ -24,7 +28,9 @@ final class PackJson {
   static final String FILE = "pack.json";
 
   private static final ObjectMapper JSON =
-      new ObjectMapper().enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
+      new ObjectMapper()
+          .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
   private static final Set<String> TASKS =
       new TreeSet<>(
           Set.of(
@@ -35,6 +41,9 @@ final class PackJson {
               "text-to-image"));
 
   private final List<String> problems = new ArrayList<>();
+
+  /** The object that is being read, as messages name it: empty or ending in a dot. */
+  private String prefix = "";
 
   private PackJson() {}
 
@@ -49,7 +58,8 @@ final class PackJson {
     try {
       root = JSON.readTree(content);
     } catch (JsonProcessingException e) {
-      throw new InvalidPackException(name, FILE + " is not JSON: " + e.getOriginalMessage());
+      throw new InvalidPackException(
+          name, FILE + ": " + e.getOriginalMessage() + " (expected: JSON)");
     } catch (IOException e) {
       throw new InvalidPackException(name, FILE + " cannot be read: " + e.getMessage());
     }
@@ -70,54 +80,52 @@ final class PackJson {
     }
     keys(
         root,
-        "",
         "format task family engine dtype graphs sha256 tokenizer image cache generation pooling normalize dimension"
             + " scheduler latents source");
     String task = text(root, "task", TASKS::contains, "one of " + TASKS);
     Map<String, String> sha256 =
         strings(root, "sha256", v -> v.matches("[0-9a-f]{64}"), "64 lower-case hex digits");
-    sha256.keySet().forEach(this::fileName);
+    Set<String> files = names(root.path("sha256"));
+    files.forEach(this::fileName);
     Map<String, String> graphs = strings(root, "graphs", v -> true, "a file name");
-    graphs.forEach((role, file) -> listed("graphs." + role, file, sha256));
-    Optional<PackSpec.Tokenizer> tokenizer = object(root, "tokenizer").map(this::tokenizer);
-    tokenizer.ifPresent(t -> listed("tokenizer.file", t.file(), sha256));
-    listed("golden.json", GoldenCheck.FILE, sha256);
+    graphs.forEach((role, file) -> listed("graphs." + role, file, files));
+    Optional<PackSpec.Tokenizer> tokenizer = optional(root, "tokenizer", this::tokenizer);
+    tokenizer.ifPresent(t -> listed("tokenizer.file", t.file(), files));
+    listed("golden.json", GoldenCheck.FILE, files);
     Optional<PackSpec.Embedding> embedding =
         "feature-extraction".equals(task) ? Optional.of(embedding(root)) : Optional.empty();
-    Map<String, Object> scheduler = new LinkedHashMap<>();
-    object(root, "scheduler")
-        .ifPresent(
-            s ->
-                s.properties().stream()
-                    .filter(e -> !e.getValue().isNull())
-                    .forEach(
-                        e ->
-                            scheduler.put(
-                                e.getKey(), JSON.convertValue(e.getValue(), Object.class))));
+    Map<String, Object> scheduler =
+        optional(root, "scheduler", PackJson::scheduler).orElse(Map.of());
     PackSpec.EngineName engine = constant(root, "engine", PackSpec.EngineName.values());
     PackSpec.Dtype dtype = constant(root, "dtype", PackSpec.Dtype.values());
-    Optional<PackSpec.Source> source = required(root, "source").map(this::source);
-    return source.isEmpty()
-        ? null
-        : new PackSpec(
-            task,
-            text(root, "family", v -> !v.isBlank(), "an architecture's name"),
-            engine,
-            dtype,
-            graphs,
-            sha256,
-            tokenizer,
-            object(root, "image").map(this::image),
-            object(root, "cache").map(this::cache),
-            object(root, "generation").map(this::generation),
-            embedding,
-            scheduler,
-            object(root, "latents").map(this::latents),
-            source.get());
+    String family = text(root, "family", v -> !v.isBlank(), "an architecture's name");
+    Optional<PackSpec.Image> image = optional(root, "image", this::image);
+    Optional<PackSpec.Cache> cache = optional(root, "cache", this::cache);
+    Optional<PackSpec.Generation> generation = optional(root, "generation", this::generation);
+    Optional<PackSpec.Latents> latents = optional(root, "latents", this::latents);
+    Optional<PackSpec.Source> source = required(root, "source", this::source);
+    if (!problems.isEmpty()) {
+      return null;
+    }
+    return new PackSpec(
+        task,
+        family,
+        engine,
+        dtype,
+        graphs,
+        sha256,
+        tokenizer,
+        image,
+        cache,
+        generation,
+        embedding,
+        scheduler,
+        latents,
+        source.orElseThrow());
   }
 
   private PackSpec.Tokenizer tokenizer(JsonNode node) {
-    keys(node, "tokenizer.", "file maxLength chatTemplate");
+    keys(node, "file maxLength chatTemplate");
     Optional<String> template = Optional.empty();
     if (node.has("chatTemplate")) {
       template =
@@ -130,7 +138,7 @@ final class PackJson {
   }
 
   private PackSpec.Image image(JsonNode node) {
-    keys(node, "image.", "height width mean std");
+    keys(node, "height width mean std");
     return new PackSpec.Image(
         positive(node, "height"),
         positive(node, "width"),
@@ -139,7 +147,7 @@ final class PackJson {
   }
 
   private PackSpec.Cache cache(JsonNode node) {
-    keys(node, "cache.", "layers heads headDim prefix");
+    keys(node, "layers heads headDim prefix");
     return new PackSpec.Cache(
         positive(node, "layers"),
         positive(node, "heads"),
@@ -148,7 +156,7 @@ final class PackJson {
   }
 
   private PackSpec.Generation generation(JsonNode node) {
-    keys(node, "generation.", "bos eos pad decoderStart forcedBos forcedEos suppress maxLength");
+    keys(node, "bos eos pad decoderStart forcedBos forcedEos suppress maxLength");
     return new PackSpec.Generation(
         tokenId(node, "bos"),
         tokenIds(node, "eos"),
@@ -171,18 +179,28 @@ final class PackJson {
         positive(root, "dimension"));
   }
 
+  private static Map<String, Object> scheduler(JsonNode node) {
+    Map<String, Object> values = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> entry : node.properties()) {
+      if (!entry.getValue().isNull()) {
+        values.put(entry.getKey(), JSON.convertValue(entry.getValue(), Object.class));
+      }
+    }
+    return values;
+  }
+
   private PackSpec.Latents latents(JsonNode node) {
-    keys(node, "latents.", "channels scale scalingFactor");
+    keys(node, "channels scale scalingFactor");
     JsonNode factor = node.path("scalingFactor");
     if (!factor.isNumber() || factor.asDouble() <= 0) {
-      fail("latents.scalingFactor", factor, "a number above 0");
+      fail("scalingFactor", factor, "a number above 0");
     }
     return new PackSpec.Latents(
         positive(node, "channels"), positive(node, "scale"), factor.asDouble());
   }
 
   private PackSpec.Source source(JsonNode node) {
-    keys(node, "source.", "id revision licence");
+    keys(node, "id revision licence");
     return new PackSpec.Source(
         text(node, "id", v -> !v.isBlank(), "a model's name"),
         text(node, "revision", v -> true, "a text"),
@@ -204,51 +222,55 @@ final class PackJson {
     }
   }
 
-  private void listed(String key, String file, Map<String, String> sha256) {
-    if (file != null && !sha256.containsKey(file)) {
+  private void listed(String key, String file, Set<String> files) {
+    if (file != null && !files.contains(file)) {
       problems.add(key + ": " + file + " (expected: a file listed under sha256)");
     }
   }
 
-  private void keys(JsonNode node, String prefix, String known) {
+  private void keys(JsonNode node, String known) {
     List<String> expected = Arrays.asList(known.split(" "));
-    node.fieldNames()
-        .forEachRemaining(
-            key -> {
-              if (!expected.contains(key)) {
-                problems.add(prefix + key + ": unknown key (expected: one of " + expected + ")");
-              }
-            });
+    for (String key : names(node)) {
+      if (!expected.contains(key)) {
+        problems.add(prefix + key + ": unknown key (expected: one of " + expected + ")");
+      }
+    }
   }
 
-  private Optional<JsonNode> object(JsonNode root, String key) {
-    return root.has(key) ? required(root, key) : Optional.empty();
+  private static Set<String> names(JsonNode node) {
+    Set<String> names = new LinkedHashSet<>();
+    node.fieldNames().forEachRemaining(names::add);
+    return names;
   }
 
-  private Optional<JsonNode> required(JsonNode root, String key) {
+  private <T> Optional<T> optional(JsonNode root, String key, Function<JsonNode, T> reader) {
+    return root.has(key) ? required(root, key, reader) : Optional.empty();
+  }
+
+  private <T> Optional<T> required(JsonNode root, String key, Function<JsonNode, T> reader) {
     JsonNode node = root.path(key);
     if (!node.isObject()) {
       fail(key, node, "an object");
       return Optional.empty();
     }
-    return Optional.of(node);
+    prefix = key + ".";
+    T value = reader.apply(node);
+    prefix = "";
+    return Optional.of(value);
   }
 
   private Map<String, String> strings(
       JsonNode root, String key, Predicate<String> rule, String expected) {
+    return required(root, key, node -> strings(node, rule, expected)).orElse(Map.of());
+  }
+
+  private Map<String, String> strings(JsonNode node, Predicate<String> rule, String expected) {
     Map<String, String> values = new LinkedHashMap<>();
-    Optional<JsonNode> node = required(root, key);
-    node.ifPresent(
-        object ->
-            object
-                .fieldNames()
-                .forEachRemaining(
-                    name ->
-                        values.put(name, text(object, name, key + "." + name, rule, expected))));
-    if (node.isPresent() && values.isEmpty()) {
-      fail(key, node.get(), "at least one entry");
+    names(node).forEach(name -> values.put(name, text(node, name, rule, expected)));
+    if (values.isEmpty()) {
+      problems.add(prefix.replace(".", "") + ": {} (expected: at least one entry)");
     }
-    values.values().removeIf(v -> v == null);
+    values.values().removeIf(Objects::isNull);
     return values;
   }
 
@@ -256,7 +278,7 @@ final class PackJson {
     JsonNode values = node.path(key);
     if (values.size() != 3
         || !StreamSupport.stream(values.spliterator(), false).allMatch(JsonNode::isNumber)) {
-      fail("image." + key, values, "three numbers");
+      fail(key, values, "three numbers");
       return List.of();
     }
     return StreamSupport.stream(values.spliterator(), false).map(JsonNode::asDouble).toList();
@@ -276,7 +298,7 @@ final class PackJson {
     if (!values.isArray()
         || !StreamSupport.stream(values.spliterator(), false)
             .allMatch(v -> v.canConvertToInt() && v.asInt() >= 0)) {
-      fail("generation." + key, values, "a list of token ids");
+      fail(key, values, "a list of token ids");
       return List.of();
     }
     return StreamSupport.stream(values.spliterator(), false).map(JsonNode::asInt).toList();
@@ -296,16 +318,11 @@ final class PackJson {
   }
 
   private String text(JsonNode node, String key, Predicate<String> rule, String expected) {
-    return text(node, key, key, rule, expected);
-  }
-
-  private String text(
-      JsonNode node, String key, String shown, Predicate<String> rule, String expected) {
     JsonNode value = node.path(key);
     if (value.isTextual() && rule.test(value.asText())) {
       return value.asText();
     }
-    fail(shown, value, expected);
+    fail(key, value, expected);
     return null;
   }
 
@@ -323,7 +340,8 @@ final class PackJson {
 
   private void fail(String key, JsonNode value, String expected) {
     problems.add(
-        key
+        prefix
+            + key
             + ": "
             + (value instanceof MissingNode ? "missing" : value)
             + " (expected: "

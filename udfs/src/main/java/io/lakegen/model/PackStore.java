@@ -17,7 +17,6 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
@@ -154,7 +153,9 @@ public final class PackStore {
       Path folder)
       throws IOException {
     long start = System.nanoTime();
-    Path partial = root.resolve("partial-" + UUID.randomUUID());
+    // One name, guarded by the lock: what a killed JVM left behind goes away here.
+    Path partial = root.resolve(folder.getFileName() + ".partial");
+    delete(partial);
     Files.createDirectories(partial);
     try {
       List<String> problems = new ArrayList<>();

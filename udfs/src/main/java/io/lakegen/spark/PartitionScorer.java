@@ -58,7 +58,7 @@ public final class PartitionScorer<I, P, O>
       return rows;
     }
     RowFormat<I, P, O> format = new RowFormat<>(plan);
-    Device device = Devices.resolve(plan.device(), gpuAddresses(), plan.engine());
+    Device device = Devices.resolve(plan.device(), gpuAddresses(), plan.engine(), plan.threads());
     LoadedModel model =
         ModelPool.get(
             new ModelKey(plan.modelSha256(), device), LoadedModel.class, () -> load(device));
