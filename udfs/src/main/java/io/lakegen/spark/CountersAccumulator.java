@@ -15,7 +15,11 @@ public final class CountersAccumulator
     extends AccumulatorV2<Map<Counter, Long>, Map<Counter, Long>> {
   private static final long serialVersionUID = 1L;
 
-  private final EnumMap<Counter, Long> sums = new EnumMap<>(Counter.class);
+  /**
+   * Replaced, never changed: Spark's heartbeat thread serialises it while the task's thread adds to
+   * it.
+   */
+  private volatile EnumMap<Counter, Long> sums = new EnumMap<>(Counter.class);
 
   @Override
   public boolean isZero() {
@@ -23,7 +27,7 @@ public final class CountersAccumulator
   }
 
   @Override
-  public synchronized CountersAccumulator copy() {
+  public CountersAccumulator copy() {
     CountersAccumulator copy = new CountersAccumulator();
     copy.add(sums);
     return copy;
@@ -31,12 +35,14 @@ public final class CountersAccumulator
 
   @Override
   public synchronized void reset() {
-    sums.clear();
+    sums = new EnumMap<>(Counter.class);
   }
 
   @Override
   public synchronized void add(Map<Counter, Long> amounts) {
-    amounts.forEach((counter, amount) -> sums.merge(counter, amount, Long::sum));
+    EnumMap<Counter, Long> next = new EnumMap<>(sums);
+    amounts.forEach((counter, amount) -> next.merge(counter, amount, Long::sum));
+    sums = next;
   }
 
   @Override
@@ -45,7 +51,7 @@ public final class CountersAccumulator
   }
 
   @Override
-  public synchronized Map<Counter, Long> value() {
+  public Map<Counter, Long> value() {
     return new EnumMap<>(sums);
   }
 

@@ -18,6 +18,7 @@ import org.apache.spark.sql.types.Decimal;
 import org.apache.spark.sql.types.MapType;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
+import org.apache.spark.sql.types.UserDefinedType;
 import org.apache.spark.unsafe.types.CalendarInterval;
 import org.apache.spark.unsafe.types.UTF8String;
 import org.apache.spark.unsafe.types.VariantVal;
@@ -79,6 +80,10 @@ final class RowKey {
   }
 
   private void value(Object value, DataType type) {
+    if (type instanceof UserDefinedType<?> userDefined) {
+      value(value, userDefined.sqlType());
+      return;
+    }
     if (value == null) {
       digest.update((byte) 0);
       return;

@@ -16,7 +16,8 @@ final class Pooler {
   /**
    * @param hidden row-major {@code [.., tokens, dimension]}
    * @param offset where the text's first token starts
-   * @param tokens tokens that count; what follows is padding
+   * @param tokens tokens that count, at least 1; what follows is padding
+   * @throws IllegalStateException if the model gave values that are no finite numbers
    */
   float[] pool(float[] hidden, int offset, int tokens) {
     int dimension = spec.dimension();
@@ -44,11 +45,15 @@ final class Pooler {
         }
       }
     }
+    double squares = 0;
+    for (float v : vector) {
+      squares += (double) v * v;
+    }
+    if (!Double.isFinite(squares)) {
+      throw new IllegalStateException(
+          "the model's vector holds NaN or infinity (expected: finite numbers)");
+    }
     if (spec.normalize()) {
-      double squares = 0;
-      for (float v : vector) {
-        squares += (double) v * v;
-      }
       // PyTorch's functional.normalize divides by max(norm, 1e-12).
       float norm = (float) Math.max(Math.sqrt(squares), 1e-12);
       for (int d = 0; d < dimension; d++) {

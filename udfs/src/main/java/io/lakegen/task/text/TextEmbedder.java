@@ -67,13 +67,24 @@ public final class TextEmbedder
                     new IllegalArgumentException(
                         "task: " + spec.task() + " (expected: feature-extraction)"));
     this.graph = model.graph("model");
-    this.maxLength = spec.tokenizer().orElseThrow().maxLength();
+    this.maxLength =
+        spec.tokenizer()
+            .orElseThrow(
+                () ->
+                    new IllegalArgumentException(
+                        "tokenizer: missing (expected: a pack with a tokenizer)"))
+            .maxLength();
     this.lengthStep = spec.engine() == PackSpec.EngineName.PyTorch ? TORCH_LENGTH_STEP : 1;
   }
 
   @Override
   public Tokens prepare(byte[] utf8) throws RowException {
-    return tokenize(Utf8Text.decode(utf8));
+    Tokens tokens = tokenize(Utf8Text.decode(utf8));
+    if (tokens.ids().length == 0) {
+      throw RowException.prepare(
+          "no_tokens", "the text has no token of the model's vocabulary (expected: at least one)");
+    }
+    return tokens;
   }
 
   private Tokens tokenize(String text) {

@@ -1,0 +1,38 @@
+package io.lakegen.spark;
+
+import io.lakegen.model.Devices;
+import io.lakegen.model.PackSpec;
+import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.SerializableConfiguration;
+
+/** Plans with values that tests can tell apart. */
+final class TestPlans {
+  static final long SEED = 42;
+
+  private TestPlans() {}
+
+  static <I, P, O> ScoringPlan<I, P, O> of(
+      RowTask<I, P, O> task, StructType schema, List<String> keys, List<String> passedThrough) {
+    Configuration conf = new Configuration(false);
+    conf.set("fs.test.key", "value");
+    return new ScoringPlan<>(
+        task,
+        "s3a://lake/pack",
+        "test-model",
+        "model-sha",
+        PackSpec.EngineName.PyTorch,
+        Devices.Choice.cpu,
+        1,
+        1,
+        0,
+        schema,
+        keys,
+        passedThrough,
+        SEED,
+        "params-sha",
+        "run-1",
+        new SerializableConfiguration(conf));
+  }
+}
