@@ -1,4 +1,4 @@
-package io.lakegen.scoring;
+package io.lakegen.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
