@@ -1,0 +1,308 @@
+package io.lakegen.bench;
+
+import ai.djl.Device;
+import io.lakegen.jobs.JobAccess;
+import io.lakegen.jobs.Main;
+import io.lakegen.model.LoadedModel;
+import io.lakegen.model.ModelPack;
+import io.lakegen.model.ModelPool;
+import io.lakegen.model.PackStore;
+import io.lakegen.spark.EmbedRows;
+import io.lakegen.task.text.TextEmbedder;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.function.MapPartitionsFunction;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.classic.SparkSession;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
+
+/**
+ * What the embed job costs beside the engine alone and beside a naive {@code mapPartitions}, on one
+ * corpus, in one JVM, in turns; and the way of a row without a model. {@code ./lakegen bench embed
+ * [CORPUS.jsonl]}
+ */
+public final class EmbedBench {
+  private static final String MODEL =
+      Path.of("jobs/target/packs/all-MiniLM-L6-v2").toAbsolutePath().toString();
+  private static final int NAIVE_BATCH = 32;
+  private static final int GENERATED_ROWS = 1_000_000;
+  private static final int CORES = Runtime.getRuntime().availableProcessors();
+
+  private final SparkSession spark;
+  private final Path folder = Path.of(".lakegen/bench/embed").toAbsolutePath();
+  private final Report report = new Report("embed");
+
+  private EmbedBench(SparkSession spark) {
+    this.spark = spark;
+  }
+
+  /** Runs the benchmark. */
+  public static void main(String[] args) throws Exception {
+    SparkSession spark =
+        SparkSession.builder()
+            .master("local[*]")
+            .config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false")
+            .config("spark.executor.heartbeatInterval", "2s")
+            .getOrCreate();
+    Path corpus =
+        Path.of(args.length > 0 ? args[0] : ".lakegen/bench/texts.jsonl").toAbsolutePath();
+    new EmbedBench(spark).run(corpus);
+    spark.stop();
+    ModelPool.closeAll();
+  }
+
+  private void run(Path corpus) throws Exception {
+    delete(folder);
+    Files.createDirectories(folder);
+    List<String> texts =
+        spark.read().json(corpus.toString()).select("text").as(Encoders.STRING()).collectAsList();
+    System.out.printf("embed: %,d texts of %s%n", texts.size(), corpus);
+    ModelPack pack = PackStore.ofNode().fetch(MODEL, new Configuration());
+    try (LoadedModel model = LoadedModel.load(pack, Device.cpu(), 1)) {
+      TextEmbedder embedder = new TextEmbedder(model);
+      // A first round on a tenth of the corpus warms all three up.
+      engine(embedder, texts.subList(0, texts.size() / 10));
+      double engine = texts.size() / engine(embedder, texts);
+      report.figure("engine_rows_per_second", engine);
+      double job = texts.size() / job(corpus);
+      report.figure("job_rows_per_second", job);
+      double naive = texts.size() / naive(corpus, embedder);
+      report.figure("naive_rows_per_second", naive);
+      // The machine's speed drifts: the engine is measured on both sides of what it is compared
+      // with.
+      double engineAgain = texts.size() / engine(embedder, texts);
+      report.figure("engine_again_rows_per_second", engineAgain);
+      report.figure("job_over_engine", job / ((engine + engineAgain) / 2));
+      report.figure("job_over_naive", job / naive);
+      report.figure("embed_peak_rss_mb", Report.memory("VmHWM"));
+    }
+    identity();
+    report.figure("peak_rss_mb", Report.memory("VmHWM"));
+    report.print();
+  }
+
+  /**
+   * The engine alone: texts tokenised, sorted as a whole, cut into batches and inferred on as many
+   * threads as the job has.
+   */
+  private static double engine(TextEmbedder embedder, List<String> texts) throws Exception {
+    long start = System.nanoTime();
+    ExecutorService threads = Executors.newFixedThreadPool(CORES);
+    try {
+      List<Callable<List<TextEmbedder.Tokens>>> parts = new ArrayList<>();
+      int part = texts.size() / CORES + 1;
+      for (int from = 0; from < texts.size(); from += part) {
+        List<String> some = texts.subList(from, Math.min(texts.size(), from + part));
+        parts.add(
+            () -> {
+              List<TextEmbedder.Tokens> tokens = new ArrayList<>();
+              for (String text : some) {
+                tokens.add(embedder.prepare(text.getBytes(StandardCharsets.UTF_8)));
+              }
+              return tokens;
+            });
+      }
+      List<TextEmbedder.Tokens> all = new ArrayList<>();
+      for (Future<List<TextEmbedder.Tokens>> tokens : threads.invokeAll(parts)) {
+        all.addAll(tokens.get());
+      }
+      all.sort(Comparator.comparingInt(embedder::cost).reversed());
+      Queue<List<TextEmbedder.Tokens>> batches = new ConcurrentLinkedQueue<>();
+      long budget = new EmbedRows(0).defaultBudget(Device.cpu());
+      for (int from = 0; from < all.size(); ) {
+        int to =
+            Math.min(all.size(), from + (int) Math.max(1, budget / embedder.cost(all.get(from))));
+        batches.add(all.subList(from, to));
+        from = to;
+      }
+      List<Callable<Integer>> workers = new ArrayList<>();
+      for (int i = 0; i < CORES; i++) {
+        workers.add(
+            () -> {
+              int rows = 0;
+              for (List<TextEmbedder.Tokens> batch = batches.poll();
+                  batch != null;
+                  batch = batches.poll()) {
+                rows += embedder.infer(batch).size();
+              }
+              return rows;
+            });
+      }
+      int rows = 0;
+      for (Future<Integer> done : threads.invokeAll(workers)) {
+        rows += done.get();
+      }
+      if (rows != texts.size()) {
+        throw new IllegalStateException(rows + " rows (expected: " + texts.size() + ")");
+      }
+    } finally {
+      threads.shutdown();
+    }
+    return (System.nanoTime() - start) / 1e9;
+  }
+
+  private double job(Path corpus) {
+    // Loading the model is a cost of the JVM, not of the rows: a short run before does it.
+    lakegen(corpus, "warm", "--limit", "200");
+    long start = System.nanoTime();
+    lakegen(corpus, "job");
+    return (System.nanoTime() - start) / 1e9;
+  }
+
+  private void lakegen(Path corpus, String output, String... more) {
+    List<String> args =
+        new ArrayList<>(
+            List.of(
+                "embed",
+                "--input",
+                corpus.toString(),
+                "--model",
+                MODEL,
+                "--output",
+                folder + "/" + output));
+    args.addAll(List.of(more));
+    if (Main.run(args.toArray(String[]::new), System.out, System.err) != 0) {
+      throw new IllegalStateException("the job failed");
+    }
+  }
+
+  /**
+   * The way of DJL's Spark extension: batches of a fixed size in the input's order, padded to their
+   * longest row. It shares the loaded model and is given the job's partitions, so that nothing but
+   * the batching differs.
+   */
+  private double naive(Path corpus, TextEmbedder embedder) {
+    long start = System.nanoTime();
+    Naive.embedder = embedder;
+    Dataset<Row> rows = spark.read().json(corpus.toString());
+    StructType schema =
+        rows.schema().add("embedding", DataTypes.createArrayType(DataTypes.FloatType, false));
+    rows.mapPartitions(new Naive(rows.schema().fieldIndex("text")), Encoders.row(schema))
+        .write()
+        .option("parquet.enable.dictionary#embedding.list.element", "false")
+        .parquet(folder + "/naive");
+    return (System.nanoTime() - start) / 1e9;
+  }
+
+  private record Naive(int text) implements MapPartitionsFunction<Row, Row> {
+    private static volatile TextEmbedder embedder;
+
+    @Override
+    public Iterator<Row> call(Iterator<Row> rows) {
+      return new Iterator<>() {
+        private Iterator<Row> done = List.<Row>of().iterator();
+
+        @Override
+        public boolean hasNext() {
+          return done.hasNext() || rows.hasNext();
+        }
+
+        @Override
+        public Row next() {
+          if (!done.hasNext()) {
+            done = batch().iterator();
+          }
+          return done.next();
+        }
+
+        private List<Row> batch() {
+          List<Row> inputs = new ArrayList<>();
+          List<TextEmbedder.Tokens> tokens = new ArrayList<>();
+          while (inputs.size() < NAIVE_BATCH && rows.hasNext()) {
+            Row row = rows.next();
+            inputs.add(row);
+            try {
+              tokens.add(embedder.prepare(row.getString(text).getBytes(StandardCharsets.UTF_8)));
+            } catch (io.lakegen.task.RowException e) {
+              throw new IllegalStateException(e);
+            }
+          }
+          List<TextEmbedder.Embedding> vectors = embedder.infer(tokens);
+          List<Row> outputs = new ArrayList<>();
+          for (int i = 0; i < inputs.size(); i++) {
+            Object[] values = new Object[inputs.get(i).size() + 1];
+            for (int c = 0; c < values.length - 1; c++) {
+              values[c] = inputs.get(i).get(c);
+            }
+            values[values.length - 1] = vectors.get(i).vector();
+            outputs.add(RowFactory.create(values));
+          }
+          return outputs;
+        }
+      };
+    }
+  }
+
+  /** A million short rows through everything but a model, with the memory it takes once warm. */
+  private void identity() throws Exception {
+    Path input = folder.resolve("generated.txt");
+    try (BufferedWriter out = Files.newBufferedWriter(input)) {
+      for (int i = 0; i < GENERATED_ROWS; i++) {
+        out.write("generated row " + i + " of a short text\n");
+      }
+    }
+    AtomicBoolean running = new AtomicBoolean(true);
+    List<Double> memory = new ArrayList<>();
+    Thread sampler =
+        new Thread(
+            () -> {
+              while (running.get()) {
+                memory.add(Report.memory("VmRSS"));
+                try {
+                  Thread.sleep(500);
+                } catch (InterruptedException e) {
+                  return;
+                }
+              }
+            });
+    JobAccess.rowsPerSecond(
+        spark, new IdentityRows(), input.toString(), MODEL, folder + "/identity-warm");
+    sampler.start();
+    double rate =
+        JobAccess.rowsPerSecond(
+            spark, new IdentityRows(), input.toString(), MODEL, folder + "/identity");
+    running.set(false);
+    sampler.join();
+    report.figure("identity_rows_per_second", rate);
+    int quarter = memory.size() / 4;
+    double early =
+        memory.subList(0, Math.max(1, quarter)).stream().mapToDouble(m -> m).max().orElse(0);
+    double late =
+        memory.subList(memory.size() - Math.max(1, quarter), memory.size()).stream()
+            .mapToDouble(m -> m)
+            .max()
+            .orElse(0);
+    report.figure("identity_rss_first_quarter_mb", early);
+    report.figure("identity_rss_last_quarter_mb", late);
+  }
+
+  private static void delete(Path folder) throws IOException {
+    if (Files.exists(folder)) {
+      try (var files = Files.walk(folder)) {
+        for (Path path : files.sorted(Comparator.reverseOrder()).toList()) {
+          Files.delete(path);
+        }
+      }
+    }
+  }
+}
