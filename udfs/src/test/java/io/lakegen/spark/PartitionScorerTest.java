@@ -1,0 +1,121 @@
+package io.lakegen.spark;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import io.lakegen.model.Devices;
+import io.lakegen.model.ModelPack;
+import io.lakegen.model.ModelPool;
+import io.lakegen.model.PackStore;
+import io.lakegen.model.TestPacks;
+import io.lakegen.scoring.ScoringStats.Counter;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.catalyst.InternalRow;
+import org.apache.spark.util.SerializableConfiguration;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** Embeds partitions in a real Spark, where plan and accumulator travel as they do on a cluster. */
+class PartitionScorerTest {
+  private static SparkSession spark;
+  private static ModelPack pack;
+
+  @BeforeAll
+  static void start() throws IOException {
+    ModelPool.closeAll();
+    spark =
+        SparkSession.builder().master("local[2]").config("spark.ui.enabled", "false").getOrCreate();
+    pack = PackStore.ofNode().fetch(TestPacks.fixture("bert").toString(), new Configuration());
+  }
+
+  @AfterAll
+  static void stop() {
+    spark.stop();
+    ModelPool.closeAll();
+    assertThat(ModelPool.open()).isZero();
+  }
+
+  private static List<InternalRow> embed(
+      List<String> texts, int partitions, String sha256, CountersAccumulator counters) {
+    Dataset<String> input =
+        spark.createDataset(texts, Encoders.STRING()).repartition(1).repartition(partitions);
+    ScoringPlan<?, ?, ?> plan =
+        new ScoringPlan<>(
+            new EmbedRows(0),
+            TestPacks.fixture("bert").toString(),
+            "tiny",
+            sha256,
+            pack.spec().engine(),
+            Devices.Choice.auto,
+            1,
+            1,
+            0,
+            input.schema(),
+            List.of("value"),
+            List.of("value"),
+            1,
+            "params",
+            "run",
+            new SerializableConfiguration(new Configuration()));
+    JavaRDD<InternalRow> rows = input.queryExecution().toRdd().toJavaRDD();
+    return rows.mapPartitions(new PartitionScorer<>(plan, counters), true).collect();
+  }
+
+  private static CountersAccumulator registered() {
+    CountersAccumulator counters = new CountersAccumulator();
+    spark.sparkContext().register(counters, "counters");
+    return counters;
+  }
+
+  @Test
+  void partitionsShareOneModelAndEveryRowComesOut() {
+    List<String> texts = new ArrayList<>();
+    for (int i = 0; i < 200; i++) {
+      texts.add(i % 50 == 0 ? "  " : "the lake and the boat ".repeat(1 + i % 7) + i);
+    }
+    int loads = ModelPool.loads();
+    CountersAccumulator counters = registered();
+
+    List<InternalRow> rows = embed(texts, 6, pack.sha256(), counters);
+
+    assertThat(rows).extracting(row -> row.getString(0)).containsExactlyInAnyOrderElementsOf(texts);
+    for (InternalRow row : rows) {
+      boolean blank = row.getString(0).isBlank();
+      assertThat(row.isNullAt(1)).isEqualTo(blank);
+      assertThat(row.isNullAt(4)).isNotEqualTo(blank);
+      if (blank) {
+        assertThat(row.getStruct(4, 3).getString(1)).isEqualTo("blank_text");
+      } else {
+        double norm = 0;
+        for (float value : row.getArray(1).toFloatArray()) {
+          norm += value * value;
+        }
+        assertThat(norm).isEqualTo(1, within(1e-5));
+      }
+    }
+    assertThat(ModelPool.loads() - loads).isEqualTo(1);
+    assertThat(ModelPool.open()).isEqualTo(1);
+    assertThat(counters.value())
+        .containsEntry(Counter.rows, 200L)
+        .containsEntry(Counter.failed, 4L);
+  }
+
+  @Test
+  void aPackThatWasChangedSinceTheJobStartedIsRefused() {
+    assertThatThrownBy(() -> embed(List.of("a"), 1, "0".repeat(64), registered()))
+        .hasStackTraceContaining(
+            pack.sha256()
+                + " (expected: "
+                + "0".repeat(64)
+                + ", as when the job started; the pack was changed since)");
+  }
+}
