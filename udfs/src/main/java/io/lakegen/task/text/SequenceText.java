@@ -5,7 +5,7 @@ import io.lakegen.task.text.DecodedSequence.FinishReason;
 import java.util.List;
 
 /** Turns generated tokens into text. */
-final class SequenceText {
+public final class SequenceText {
   private static final char REPLACEMENT = '\uFFFD';
 
   private SequenceText() {}
@@ -15,7 +15,8 @@ final class SequenceText {
    *
    * @param stop the stop texts that the sequence was decoded with
    */
-  static String of(DecodedSequence sequence, List<String> stop, HuggingFaceTokenizer tokenizer) {
+  public static String of(
+      DecodedSequence sequence, List<String> stop, HuggingFaceTokenizer tokenizer) {
     String text = tokenizer.decode(sequence.tokens(), true);
     if (sequence.reason() == FinishReason.stop) {
       return text.substring(0, new Endings(List.of(), stop, tokenizer).position(text));

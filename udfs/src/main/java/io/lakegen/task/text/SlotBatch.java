@@ -10,6 +10,7 @@ import io.lakegen.model.Graph;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackSpec;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -119,11 +120,12 @@ final class SlotBatch<C> implements AutoCloseable {
    * @return logits {@code [live, vocabulary]} of each row's next token, owned by {@code step}
    */
   NDArray step(NDManager step) {
-    // Free rows that round the batch up write into their own slot 0, which the next prompt
-    // overwrites.
+    // Free rows that round the batch up write into the slot after their prefix, which the next
+    // prompt overwrites; before it, models that see a prefix know no position.
     int rows = Math.min(rowCapacity, rounded(live.size()));
     long[] ids = new long[rows];
     long[] slots = new long[rows];
+    Arrays.fill(slots, prefix);
     int used = prefix + 1;
     for (DecodeRow row : live) {
       ids[row.index] = row.token(row.cached);

@@ -18,11 +18,11 @@ import java.util.stream.StreamSupport;
 import org.apache.hadoop.conf.Configuration;
 
 /** A tiny model with what transformers makes of it; the format is in model-export/fixtures. */
-record Fixture(String name, LoadedModel model, JsonNode expected) {
+public record Fixture(String name, LoadedModel model, JsonNode expected) {
   private static final Map<String, Fixture> LOADED = new ConcurrentHashMap<>();
 
   /** Loaded once a JVM and never closed: the models are tiny. */
-  static Fixture load(String name) {
+  public static Fixture load(String name) {
     return LOADED.computeIfAbsent(
         name,
         n -> {
@@ -41,28 +41,28 @@ record Fixture(String name, LoadedModel model, JsonNode expected) {
         });
   }
 
-  static Path folder(String name) {
+  public static Path folder(String name) {
     return Path.of("src/test/resources/fixtures", name).toAbsolutePath();
   }
 
-  static JsonNode json(String name) throws IOException {
+  public static JsonNode json(String name) throws IOException {
     return new ObjectMapper().readTree(folder(name).resolve("expected.json").toFile());
   }
 
-  List<long[]> prompts() {
+  public List<long[]> prompts() {
     return stream(expected.path("prompts")).map(Fixture::ids).toList();
   }
 
   /** All fixtures of text generation and their cases. */
-  static java.util.stream.Stream<JsonNode> stream(JsonNode array) {
+  public static java.util.stream.Stream<JsonNode> stream(JsonNode array) {
     return StreamSupport.stream(array.spliterator(), false);
   }
 
-  static long[] ids(JsonNode array) {
+  public static long[] ids(JsonNode array) {
     return stream(array).mapToLong(JsonNode::asLong).toArray();
   }
 
-  static float[] floats(JsonNode numbers) {
+  public static float[] floats(JsonNode numbers) {
     ByteBuffer bytes =
         ByteBuffer.wrap(Base64.getDecoder().decode(numbers.path("float32").asText()))
             .order(ByteOrder.LITTLE_ENDIAN);
@@ -71,7 +71,7 @@ record Fixture(String name, LoadedModel model, JsonNode expected) {
     return values;
   }
 
-  static GenerationOptions.Builder options(JsonNode options) {
+  public static GenerationOptions.Builder options(JsonNode options) {
     GenerationOptions.Builder builder = GenerationOptions.builder();
     options
         .properties()
