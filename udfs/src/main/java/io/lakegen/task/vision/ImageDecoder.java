@@ -71,9 +71,10 @@ public final class ImageDecoder {
     } catch (UnsupportedImageException e) {
       throw RowException.prepare("unsupported_image", format + ": " + e.getMessage());
     } catch (EOFException e) {
+      String found =
+          e.getMessage() == null ? "the file ends in the middle of the image" : e.getMessage();
       throw RowException.prepare(
-          "truncated_image",
-          format + ": ends after " + file.length + " bytes, in the middle of the image");
+          "truncated_image", format + " of " + file.length + " bytes: " + found);
     } catch (IOException | RuntimeException e) {
       // ImageIO's readers answer damaged files with any runtime exception.
       throw RowException.prepare("corrupt_image", format + ": " + words(e));

@@ -7,6 +7,7 @@ import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
@@ -16,9 +17,8 @@ import javax.imageio.event.IIOReadWarningListener;
 record JpegImage(byte[] file, int height, int width, int orientation) implements EncodedImage {
   private static final String EXIF = "Exif";
 
-  /** How the JDK's reader says that the file ends too early. */
-  private static final List<String> TRUNCATED =
-      List.of("Premature end", "Unexpected end", "Truncated File", "No image data present");
+  /** How the JDK's reader warns that the file ends too early, whatever else then fails. */
+  private static final String TRUNCATED = "Truncated File";
 
   static JpegImage open(byte[] file) throws IOException {
     int[] size = Leptonica.jpegSize(file);
@@ -75,7 +75,7 @@ record JpegImage(byte[] file, int height, int width, int orientation) implements
   }
 
   private static IOException failure(String damage) {
-    if (TRUNCATED.stream().anyMatch(damage::startsWith)) {
+    if (damage.startsWith(TRUNCATED)) {
       return new EOFException(damage);
     }
     if (damage.startsWith("Unsupported")) {
@@ -91,18 +91,21 @@ record JpegImage(byte[] file, int height, int width, int orientation) implements
    * cameras leave, are harmless; a hole in the picture is not.
    */
   private static String damage(byte[] file) {
-    List<String> warnings = new ArrayList<>();
+    List<String> found = new ArrayList<>();
     ImageReader reader = ImageIO.getImageReadersByFormatName("jpeg").next();
     try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(file)) {
       reader.setInput(in, true, true);
       reader.addIIOReadWarningListener(
-          (IIOReadWarningListener) (source, warning) -> warnings.add(warning));
+          (IIOReadWarningListener) (source, warning) -> found.add(warning));
       reader.readRaster(0, null);
     } catch (IOException | RuntimeException e) {
-      return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+      found.add(0, e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage());
     } finally {
       reader.dispose();
     }
-    return warnings.stream().filter(w -> !w.contains("extraneous bytes")).findFirst().orElse(null);
+    return found.stream()
+        .filter(w -> !w.contains("extraneous bytes"))
+        .min(Comparator.comparing(w -> !w.startsWith(TRUNCATED)))
+        .orElse(null);
   }
 }

@@ -24,7 +24,7 @@ final class PngChunks {
     int orientation = Orientation.NORMAL;
     for (int chunk = SIGNATURE; ; ) {
       if (file.length - chunk < 12) {
-        throw new EOFException();
+        throw new EOFException("the file ends without its end chunk");
       }
       int length = in.getInt(chunk);
       String name = new String(file, chunk + 4, 4, StandardCharsets.ISO_8859_1);
@@ -32,7 +32,8 @@ final class PngChunks {
         throw new IOException("chunk " + name + " has an impossible length");
       }
       if (file.length - chunk - 12 < length) {
-        throw new EOFException();
+        throw new EOFException(
+            "chunk " + name + " of " + length + " bytes runs past the end of the file");
       }
       CRC32 crc = new CRC32();
       crc.update(file, chunk + 4, length + 4);

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
@@ -80,7 +81,11 @@ class ImageDecoderTest {
             e -> {
               assertThat(e.error().stage()).isEqualTo("prepare");
               assertThat(e.error().type()).as(e.getMessage()).isEqualTo(type);
-              assertThat(e.error().message()).hasSizeGreaterThan(20).doesNotContain("null");
+              assertThat(e.error().message())
+                  .as(name)
+                  .hasSizeGreaterThan(20)
+                  .doesNotContain("null")
+                  .doesNotContain("Exception");
             });
   }
 
@@ -92,7 +97,21 @@ class ImageDecoderTest {
       byte[] file = bytes("bad/" + name);
       assertThatThrownBy(() -> ImageDecoder.decode(file, minHeight, minWidth))
           .isInstanceOf(RowException.class)
-          .hasMessageStartingWith("JPEG: ");
+          .hasMessageMatching("JPEG( of 4046 bytes)?: .+");
+    }
+  }
+
+  @Test
+  void aJpegCutAnywhereIsTruncated() throws IOException {
+    for (String name : List.of("rgb-420.jpg", "progressive.jpg")) {
+      byte[] whole = bytes(name);
+      for (int length = 4; length < whole.length - 2; length++) {
+        byte[] file = Arrays.copyOf(whole, length);
+        assertThatThrownBy(() -> ImageDecoder.decode(file, ALL, ALL))
+            .isInstanceOfSatisfying(
+                RowException.class,
+                e -> assertThat(e.error().type()).as(e.getMessage()).isEqualTo("truncated_image"));
+      }
     }
   }
 
