@@ -39,6 +39,7 @@ public final class JobAccess {
             task,
             PackStore.ofNode().fetch(model, conf),
             rows,
+            r -> r,
             List.of(rows.columns()),
             List.of(rows.columns()),
             RunOutput.check(output, conf, problems));

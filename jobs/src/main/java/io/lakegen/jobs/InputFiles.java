@@ -61,10 +61,14 @@ record InputFiles(List<Path> roots, List<FileStatus> files, InputFormat format) 
         readable = false;
       }
     }
-    if (!readable || files.isEmpty() || !open(files, conf, problems)) {
+    if (!readable || files.isEmpty()) {
       return Optional.empty();
     }
     Optional<InputFormat> format = wanted == null ? guess(files, problems) : Optional.of(wanted);
+    // An image that cannot be read is one row; any other file is many.
+    if (format.isEmpty() || (format.get() != InputFormat.image && !open(files, conf, problems))) {
+      return Optional.empty();
+    }
     return format.map(f -> new InputFiles(roots, files, f));
   }
 

@@ -11,7 +11,8 @@ enum InputFormat {
   text,
   jsonl,
   csv,
-  parquet;
+  parquet,
+  image;
 
   /** Codecs that Hadoop opens by a file's last extension. */
   private static final Set<String> COMPRESSIONS =
@@ -29,6 +30,8 @@ enum InputFormat {
       case "jsonl", "ndjson", "json" -> Optional.of(jsonl);
       case "csv" -> Optional.of(csv);
       case "parquet" -> Optional.of(parquet);
+      case "jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp", "tif", "tiff" ->
+          Optional.of(image);
       default -> Optional.empty();
     };
   }

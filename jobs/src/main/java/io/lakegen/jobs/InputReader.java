@@ -18,10 +18,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Column;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructField;
@@ -59,7 +61,25 @@ final class InputReader {
       case jsonl -> jsonl(paths, textColumn);
       case csv -> csv(paths);
       case parquet -> spark.read().parquet(paths);
+      case image -> images(files);
     };
+  }
+
+  /**
+   * A row for every file, its content left out: {@link FileContent} adds it when the rows are where
+   * they belong.
+   */
+  private Dataset<Row> images(InputFiles files) {
+    List<Row> rows =
+        files.files().stream()
+            .map(f -> RowFactory.create(f.getPath().toString(), f.getLen()))
+            .toList();
+    int partitions = Math.min(rows.size(), Partitions.wanted(spark));
+    return spark.createDataFrame(
+        JavaSparkContext.fromSparkContext(spark.sparkContext()).parallelize(rows, partitions),
+        new StructType()
+            .add(FileContent.PATH, DataTypes.StringType, false)
+            .add("length", DataTypes.LongType, false));
   }
 
   /** Blank lines are no rows, as in Spark's own JSON source. */

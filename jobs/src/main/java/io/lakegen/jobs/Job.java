@@ -11,6 +11,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.UnaryOperator;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 
@@ -23,6 +24,7 @@ import org.apache.spark.sql.Row;
  * @param task what to do with a row
  * @param pack the model, as the driver found it
  * @param rows the input
+ * @param load adds what is too heavy to be moved about; applied to the rows where they are scored
  * @param keyColumns input columns that make a row's key
  * @param outputColumns input columns that are passed through
  * @param output where the results go
@@ -34,6 +36,7 @@ record Job(
     RowTask<?, ?, ?> task,
     ModelPack pack,
     Dataset<Row> rows,
+    UnaryOperator<Dataset<Row>> load,
     List<String> keyColumns,
     List<String> outputColumns,
     RunOutput output) {

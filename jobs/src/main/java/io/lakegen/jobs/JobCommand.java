@@ -55,6 +55,24 @@ abstract class JobCommand {
    */
   abstract RowTask<?, ?, ?> task(StructType schema, PackSpec pack, Problems problems);
 
+  /**
+   * Adds what is too heavy to be moved about, such as the content of files that the rows name.
+   *
+   * @return null if there are problems
+   */
+  Dataset<Row> load(Dataset<Row> rows, InputFiles files, Problems problems) {
+    return rows;
+  }
+
+  /**
+   * Input columns that are passed through.
+   *
+   * @param visible all of them
+   */
+  List<String> outputColumns(List<String> visible, StructType schema) {
+    return visible;
+  }
+
   String name() {
     return commandSpec.name();
   }
@@ -82,20 +100,31 @@ abstract class JobCommand {
       files = InputFiles.find(common.input, common.inputFormat, conf, problems);
     }
     Dataset<Row> rows = files.isPresent() ? read(spark, files.get(), problems) : null;
+    Dataset<Row> loaded = rows == null ? null : load(rows, files.get(), problems);
     RowTask<?, ?, ?> task = null;
-    if (rows != null && pack.isPresent()) {
-      task = task(rows.schema(), pack.get().spec(), problems);
+    if (loaded != null && pack.isPresent()) {
+      task = task(loaded.schema(), pack.get().spec(), problems);
     }
     if (task != null) {
-      checkColumnNames(rows.schema(), task, problems);
+      checkColumnNames(loaded.schema(), task, problems);
     }
     if (!problems.isEmpty()) {
       throw new UsageException(problems.messages());
     }
-    List<String> visible = visible(rows.schema());
+    List<String> visible = visible(loaded.schema());
     Dataset<Row> wanted = common.limit == null ? rows : rows.limit(common.limit);
+    InputFiles input = files.get();
     return new Job(
-        name(), common, params(), task, pack.orElseThrow(), wanted, visible, visible, output);
+        name(),
+        common,
+        params(),
+        task,
+        pack.orElseThrow(),
+        wanted,
+        r -> load(r, input, new Problems()),
+        visible,
+        outputColumns(visible, loaded.schema()),
+        output);
   }
 
   private void checkCommonOptions(Problems problems) {

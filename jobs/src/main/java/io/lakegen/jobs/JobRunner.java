@@ -20,11 +20,14 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkContext;
 import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.sql.DataFrameWriter;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SaveMode;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.classic.SparkSession;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.util.SerializableConfiguration;
 
@@ -65,7 +68,7 @@ final class JobRunner {
     try (Progress progress =
         new Progress(job.name(), partitions.rowCount(), counters, context, progressOut, terminal)) {
       progress.start();
-      write(job, runId, partitions.rows(), counters, rows);
+      write(job, runId, job.load().apply(partitions.rows()), counters, rows);
     } catch (RuntimeException e) {
       rows.getFileSystem(context.hadoopConfiguration()).delete(rows, true);
       throw e;
@@ -102,9 +105,17 @@ final class JobRunner {
         score(plan(job, job.task(), runId, rows.schema()), input, counters);
     StructType schema = OutputSchema.of(rows.schema(), job.outputColumns(), job.task().columns());
     Dataset<Row> output = spark.internalCreateDataFrame(scored.rdd(), schema, false);
-    output
-        .write()
-        .mode(SaveMode.ErrorIfExists)
+    DataFrameWriter<Row> writer = output.write().mode(SaveMode.ErrorIfExists);
+    for (StructField field : schema.fields()) {
+      if (field.dataType().equals(DataTypes.BinaryType)) {
+        // Images: Parquet would guess their size from the first hundred and buffer gigabytes.
+        writer
+            .option("parquet.page.size.row.check.min", "1")
+            .option("parquet.block.row.count.limit", "256")
+            .option("parquet.enable.dictionary#" + field.name(), "false");
+      }
+    }
+    writer
         // Vectors never repeat: a dictionary over their elements costs time and memory and is
         // thrown away in the end.
         .option("parquet.enable.dictionary#embedding.list.element", "false")

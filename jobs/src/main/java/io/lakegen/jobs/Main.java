@@ -17,7 +17,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     description = "Runs generative and encoder models over a data lake.",
     mixinStandardHelpOptions = true,
     version = "lakegen 0.1.0",
-    subcommands = {EmbedCommand.class, NeighboursCommand.class})
+    subcommands = {CaptionCommand.class, EmbedCommand.class, NeighboursCommand.class})
 public final class Main {
   static final int GOOD = 0;
   static final int FAILURE = 1;

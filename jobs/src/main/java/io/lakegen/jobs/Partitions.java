@@ -32,10 +32,14 @@ record Partitions(Dataset<Row> rows, long rowCount, int slots) {
 
   /** Lets Spark cut splittable files finely enough; to be called before the files are read. */
   static void configure(SparkSession spark) {
-    int slots = Cluster.slots(spark.sparkContext());
-    spark.conf().set("spark.sql.files.minPartitionNum", Integer.toString(slots * PER_SLOT));
+    spark.conf().set("spark.sql.files.minPartitionNum", Integer.toString(wanted(spark)));
     // Spark would otherwise count a small file as 4 MiB, and not cut below that either.
     spark.conf().set("spark.sql.files.openCostInBytes", "4096");
+  }
+
+  /** Partitions of an input that is large enough. */
+  static int wanted(SparkSession spark) {
+    return Cluster.slots(spark.sparkContext()) * PER_SLOT;
   }
 
   /**

@@ -12,8 +12,8 @@ import org.apache.spark.sql.types.StructType;
 final class TextColumn {
   private TextColumn() {}
 
-  /** The column's place, or -1 after reporting what is wrong with it. */
-  static int ordinal(StructType schema, String name, Problems problems) {
+  /** The place of a column of any type, or -1 after reporting that there is none. */
+  static int find(StructType schema, String name, Problems problems) {
     List<String> names =
         Arrays.stream(schema.fieldNames())
             .filter(n -> !n.equals(OutputSchema.READ_ERROR) && !n.equals(OutputSchema.RAW))
@@ -22,7 +22,15 @@ final class TextColumn {
     if (ordinal < 0) {
       problems.add(
           "column", name + " is not in the input", "one of " + names + suggestion(name, names));
-      return -1;
+    }
+    return ordinal;
+  }
+
+  /** The text column's place, or -1 after reporting what is wrong with it. */
+  static int ordinal(StructType schema, String name, Problems problems) {
+    int ordinal = find(schema, name, problems);
+    if (ordinal < 0) {
+      return ordinal;
     }
     DataType type = schema.fields()[ordinal].dataType();
     if (!type.equals(DataTypes.StringType)) {

@@ -21,7 +21,7 @@ class MainTest {
   void withoutAJobOrWithAnUnknownOneItSaysWhichThereAre() {
     Result none = Jobs.run();
     assertThat(none.status()).isEqualTo(2);
-    assertThat(none.err()).startsWith("lakegen: no job (expected: one of [embed");
+    assertThat(none.err()).startsWith("lakegen: no job (expected: one of [caption, embed");
     Result unknown = Jobs.run("embd");
     assertThat(unknown.status()).isEqualTo(2);
     assertThat(unknown.err())

@@ -3,6 +3,8 @@ package io.lakegen.spark;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lakegen.scoring.ScoringStats.Counter;
+import io.lakegen.task.text.GenerationOptions;
+import io.lakegen.task.vision.Captioner;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -38,6 +40,12 @@ class SerializationTest {
   @Test
   void rowTasks() throws Exception {
     assertThat(roundTrip(new EmbedRows(3))).isEqualTo(new EmbedRows(3));
+    CaptionRows captions =
+        new CaptionRows(
+            2,
+            GenerationOptions.builder().stop(List.of(".")).build(),
+            new Captioner.CaptionOptions("a photo of", 64));
+    assertThat(roundTrip(captions)).isEqualTo(captions);
   }
 
   @Test
