@@ -16,8 +16,11 @@ def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.j
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         traced = torch.jit.trace(module.eval(), example, check_trace=False, strict=False)
+    # Devices go before freezing, which would fold what is computed from them into constants of the CPU.
+    graph = traced._c._get_method("forward").graph
+    torch._C._jit_pass_inline(graph)
+    _follow_input_device(graph)
     flat = torch._C._freeze_module(traced._c, preserveParameters=True)
-    _follow_input_device(flat._get_method("forward").graph)
     return torch.jit._recursive.wrap_cpp_module(flat)
 
 

@@ -23,7 +23,7 @@ TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 def write(
     family: Family,
     manifest: dict,
-    tokenizer: Tokenizer | None,
+    tokenizer: Tokenizer,
     processor,
     out: Path,
     report: Callable[[str], None] = print,
@@ -49,10 +49,8 @@ def write(
             pictures = image.golden_steps(processor)
             check(golden.compare({"preprocess": preprocess}, [pictures]), torch.float32, report)
             steps = steps + pictures
-        document = {"tolerance": tolerance, "tokenizer": [], "graphs": golden.to_json(steps)}
-        if tokenizer is not None:
-            tokenizer.write(out)
-            document["tokenizer"] = tokenizer.golden()
+        tokenizer.write(out)
+        document = {"tolerance": tolerance, "tokenizer": tokenizer.golden(), "graphs": golden.to_json(steps)}
         if isinstance(family, Encoder):
             document["embeddings"] = [
                 {"text": entry["text"], "values": family.embedding(entry["ids"]).tolist()}
@@ -95,19 +93,19 @@ def load(path: Path, names: list[str]) -> Callable[..., list[torch.Tensor]]:
 
 def check(differences: dict[str, Difference], dtype: torch.dtype, report: Callable[[str], None]) -> float:
     """Reports the differences and gives the absolute tolerance for `golden.json`; ValueError beyond it."""
-    scale = max([1.0, *(difference.scale for difference in differences.values())])
-    tolerance = float(f"{TOLERANCE[dtype] * scale:.2g}")
+    beyond = []
     for role, difference in differences.items():
+        allowed = TOLERANCE[dtype] * max(1.0, difference.scale)
         report(
             f"{role}: largest difference {difference.largest:.2e} of values up to {difference.scale:.3g}, "
             f"lowest cosine {difference.cosine:.6f}"
         )
-    beyond = [role for role, difference in differences.items() if not difference.largest <= tolerance]
+        if not difference.largest <= allowed:
+            beyond.append(f"{role}: differs by {difference.largest:.2e} (expected: at most {allowed:.2e})")
     if beyond:
-        raise ValueError(
-            f"{', '.join(beyond)}: differs from the reference (expected: at most {tolerance:.2e}); no pack was written"
-        )
-    return tolerance
+        raise ValueError(f"the graphs differ from the reference, no pack was written: {'; '.join(beyond)}")
+    scale = max([1.0, *(difference.scale for difference in differences.values())])
+    return float(f"{TOLERANCE[dtype] * scale:.2g}")
 
 
 def _write_json(path: Path, document: dict, indent: int | None) -> None:

@@ -1,0 +1,125 @@
+"""Tiny models of every family, exported once for all tests."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from transformers.utils import logging
+
+from fixtures import tiny
+from lakegen_export import onnx_graphs, pack
+from lakegen_export.export import Request, export
+
+logging.set_verbosity_error()
+torch.set_num_threads(1)
+
+BUILDERS = {
+    "gpt2": (tiny.gpt2, None, None),
+    "llama": (tiny.llama, None, None),
+    "mistral": (tiny.mistral, None, None),
+    "qwen2": (tiny.qwen2, None, None),
+    "t5": (tiny.t5, None, None),
+    "bart": (tiny.bart, None, None),
+    "git": (tiny.git, tiny.git_processor, None),
+    "blip": (tiny.blip, tiny.blip_processor, None),
+    "vit-gpt2": (tiny.vit_gpt2, tiny.vit_processor, None),
+    "bert": (tiny.bert, None, "mean_tokens"),
+    "distilbert": (tiny.distilbert, None, "cls_token"),
+    "roberta": (tiny.roberta, None, "max_tokens"),
+}
+
+# Names of the inputs in the order that Java passes them in.
+DECODER = ["input_ids", "slots", "last", "cache"]
+CROSS_DECODER = [*DECODER, "cross", "mask"]
+INPUTS = {
+    "text": {"decoder": DECODER},
+    "git": {"encoder": ["pixels", "cache"], "decoder": DECODER},
+    "vision": {"encoder": ["pixels"], "decoder": CROSS_DECODER},
+    "seq2seq": {"encoder": ["input_ids", "attention_mask"], "decoder": CROSS_DECODER},
+    "encoder": {"model": ["input_ids", "attention_mask"]},
+    "diffusion": {
+        "text_encoder": ["input_ids"],
+        "unet": ["latents", "timestep", "condition"],
+        "vae_decoder": ["latents"],
+        "vae_encoder": ["image"],
+    },
+}
+KINDS = {
+    "git": "git",
+    "blip": "vision",
+    "vision-encoder-decoder": "vision",
+    "t5": "seq2seq",
+    "bart": "seq2seq",
+    "bert": "encoder",
+    "distilbert": "encoder",
+    "roberta": "encoder",
+    "stable-diffusion": "diffusion",
+}
+
+
+@dataclass
+class Pack:
+    """A pack on disk with its graphs loaded, and the folder of the model it came from."""
+
+    folder: Path
+    source: Path
+    reports: list[str]
+
+    def __post_init__(self):
+        self.spec = json.loads((self.folder / "pack.json").read_text(encoding="utf-8"))
+        self.golden = json.loads((self.folder / "golden.json").read_text(encoding="utf-8"))
+        names = INPUTS[KINDS.get(self.spec["family"], "text")]
+        self.graphs = {
+            role: self._load(self.folder / file, names.get(role, ["image"]))
+            for role, file in self.spec["graphs"].items()
+        }
+
+    @staticmethod
+    def _load(path: Path, names: list[str]) -> Callable:
+        return onnx_graphs.load(path) if path.suffix == ".onnx" else pack.load(path, names)
+
+    def cache(self, rows: int, slots: int) -> torch.Tensor:
+        cache = self.spec["cache"]
+        return torch.zeros(cache["layers"], 2, rows, cache["heads"], slots, cache["headDim"])
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory) -> Callable[..., Path]:
+    """The folder of a tiny model, by name."""
+    found = {}
+
+    def make(name: str) -> Path:
+        if name not in found:
+            folder = tmp_path_factory.mktemp("model") / name
+            if name == "stable-diffusion":
+                tokenizer = tiny.byte_level_bpe(320, enclose=True)
+                tokenizer.model_max_length = 24
+                tiny.save(tiny.stable_diffusion(1, tokenizer), folder)
+            else:
+                build, processor, pooling = BUILDERS[name]
+                tokenizer = tiny.byte_level_bpe(320, enclose=name not in ("gpt2", "llama", "mistral", "qwen2"))
+                tiny.save(build(1), folder, tokenizer, processor and processor(), pooling)
+            found[name] = folder
+        return found[name]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exported(source, tmp_path_factory) -> Callable[..., Pack]:
+    """The pack of a tiny model, by name and options of the request."""
+    found = {}
+
+    def make(name: str, **options) -> Pack:
+        key = name, *sorted(options.items(), key=str)
+        if key not in found:
+            out = tmp_path_factory.mktemp("pack") / name
+            reports: list[str] = []
+            export(Request(str(source(name)), out, **options), reports.append)
+            found[key] = Pack(out, source(name), reports)
+        return found[key]
+
+    return make

@@ -1,0 +1,160 @@
+"""Wrong use, and models that can't be served, end with a message that says what to change."""
+
+import json
+import shutil
+
+import pytest
+import torch
+import transformers as hf
+
+from fixtures import tiny
+from lakegen_export import __main__ as command
+from lakegen_export.export import Request, export
+from lakegen_export.families import causal
+
+
+def run(capsys, *arguments) -> tuple[int, str]:
+    status = command.main([str(argument) for argument in arguments])
+    return status, capsys.readouterr().err
+
+
+def test_exports_and_prints_the_difference(source, tmp_path, capsys):
+    assert command.main(["--model", str(source("gpt2")), "--out", str(tmp_path / "pack")]) == 0
+    assert "decoder: largest difference" in capsys.readouterr().out
+    assert (tmp_path / "pack" / "pack.json").is_file()
+
+
+def test_help_lists_architectures(capsys):
+    with pytest.raises(SystemExit) as end:
+        command.main(["--help"])
+    assert end.value.code == 0
+    assert "bart, bert, blip, distilbert, git, gpt2, llama" in " ".join(capsys.readouterr().out.split())
+
+
+def test_unknown_architecture(tmp_path, capsys):
+    hf.GPTNeoXConfig().save_pretrained(tmp_path / "model")
+    status, error = run(capsys, "--model", tmp_path / "model", "--out", tmp_path / "pack")
+    assert status == 1
+    assert "model_type: gpt_neox (expected: one of bart, bert, blip," in error
+    assert "stable-diffusion" in error
+    assert not (tmp_path / "pack").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "message"),
+    [
+        ("gpt2", ["--task", "image-to-text"], "task: image-to-text (expected: text-generation for gpt2)"),
+        ("gpt2", ["--engine", "OnnxRuntime"], "engine: OnnxRuntime (expected: PyTorch for gpt2)"),
+        ("gpt2", ["--pooling", "mean"], "pooling: mean (expected: none for gpt2)"),
+        (
+            "bert",
+            ["--engine", "OnnxRuntime", "--dtype", "float16"],
+            "dtype: torch.float16 (expected: float32 with OnnxRuntime)",
+        ),
+    ],
+)
+def test_requests_that_do_not_fit(source, tmp_path, capsys, model, arguments, message):
+    status, error = run(capsys, "--model", source(model), "--out", tmp_path / "pack", *arguments)
+    assert status == 1
+    assert message in error
+
+
+def test_output_folder_must_be_new(source, tmp_path, capsys):
+    status, error = run(capsys, "--model", source("gpt2"), "--out", tmp_path)
+    assert status == 1
+    assert f"out: {tmp_path} exists (expected: a new folder)" in error
+
+
+def test_missing_gguf(tmp_path, capsys):
+    status, error = run(capsys, "--model", tmp_path / "no.gguf", "--out", tmp_path / "pack")
+    assert status == 1
+    assert "no.gguf (expected: an existing GGUF file)" in error
+
+
+def test_normalize_alone_is_wrong_use(capsys):
+    with pytest.raises(SystemExit) as end:
+        command.main(["--model", "x", "--out", "y", "--normalize"])
+    assert end.value.code == 2
+    assert "--normalize: needs --pooling" in capsys.readouterr().err
+
+
+def test_encoder_without_pooling_needs_the_option(source, tmp_path, capsys):
+    folder = tmp_path / "plain"
+    shutil.copytree(source("bert"), folder)
+    (folder / "modules.json").unlink()
+    status, error = run(capsys, "--model", folder, "--out", tmp_path / "pack")
+    assert status == 1
+    assert "expected: --pooling mean or cls or max or lastToken" in error
+
+    assert command.main(["--model", str(folder), "--out", str(tmp_path / "pack"), "--pooling", "lastToken"]) == 0
+    spec = json.loads((tmp_path / "pack" / "pack.json").read_text(encoding="utf-8"))
+    assert (spec["pooling"], spec["normalize"]) == ("lastToken", False)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("modules.json", [{"type": "a.Transformer", "path": ""}], "expected: Transformer, Pooling"),
+        (
+            "modules.json",
+            [
+                {"type": "a.Transformer", "path": ""},
+                {"type": "a.Pooling", "path": "1_Pooling"},
+                {"type": "a.Dense", "path": "2"},
+            ],
+            "Dense",
+        ),
+        ("1_Pooling/config.json", {"pooling_mode_mean_sqrt_len_tokens": True}, "expected: one of pooling_mode_mean"),
+        (
+            "1_Pooling/config.json",
+            {"pooling_mode_cls_token": True, "pooling_mode_max_tokens": True},
+            "expected: one of",
+        ),
+    ],
+)
+def test_pooling_that_java_does_not_know(source, tmp_path, file, content, message):
+    folder = tmp_path / "model"
+    shutil.copytree(source("bert"), folder)
+    (folder / file).write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        export(Request(str(folder), tmp_path / "pack"))
+
+
+def test_positions_that_a_trace_would_freeze(tmp_path):
+    model = tiny.llama(1)
+    model.config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
+    with pytest.raises(ValueError, match=r"rope_type: dynamic \(expected: default, linear, yarn or llama3\)"):
+        causal.Causal(model, torch.float32)
+
+
+def test_mixed_attention_is_refused():
+    model = tiny.qwen2(1)
+    model.config.layer_types = ["full_attention", "sliding_attention"]
+    with pytest.raises(ValueError, match="expected: one kind of attention in all layers"):
+        causal.Causal(model, torch.float32)
+
+
+def test_a_graph_that_differs_leaves_no_pack(source, tmp_path, monkeypatch):
+    honest = causal.Causal.graphs
+
+    def dishonest(self):
+        found = honest(self)
+        with torch.no_grad():
+            found["decoder"].module.model.transformer.wpe.weight[3, 0] += 0.05
+        return found
+
+    monkeypatch.setattr(causal.Causal, "graphs", dishonest)
+    with pytest.raises(ValueError, match=r"differ from the reference, no pack was written: decoder: differs by"):
+        export(Request(str(source("gpt2")), tmp_path / "pack"), lambda line: None)
+    assert not (tmp_path / "pack").exists()
+
+
+def test_reduced_precision_beyond_its_tolerance_leaves_no_pack(tmp_path):
+    model = tiny.gpt2(1)
+    with torch.no_grad():
+        for block in model.transformer.h:
+            block.attn.c_attn.weight.mul_(20)  # attention so sharp that a rounded key changes its target
+    tiny.save(model, tmp_path / "model", tiny.byte_level_bpe(320))
+    with pytest.raises(ValueError, match="differ from the reference, no pack was written"):
+        export(Request(str(tmp_path / "model"), tmp_path / "pack", dtype=torch.bfloat16), lambda line: None)
+    assert not (tmp_path / "pack").exists()
