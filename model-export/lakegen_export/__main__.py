@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from transformers.utils import logging
 
 from .export import Request, export, supported
 from .families import FAMILIES
@@ -51,6 +52,7 @@ def parse(arguments: Sequence[str]) -> Request:
 
 def main(arguments: Sequence[str]) -> int:
     """0: the pack is written; 1: the model can't be exported; argparse exits with 2 on wrong use."""
+    logging.disable_progress_bar()
     try:
         export(parse(arguments))
     except (ValueError, OSError) as error:

@@ -7,9 +7,9 @@ from PIL import Image
 from . import golden
 from .golden import Step
 
-# Largest and mean difference from PIL in levels of 0..255: the torch operator rounds its weights more coarsely. It always
-# resizes columns before rows, PIL sometimes rows first; that shows only where the first pass overshoots 0..255 and is cut,
-# at single pixels of the hardest edges, so the pictures compared here keep clear of both ends.
+# Largest and mean difference from PIL in levels of 0..255: the torch operator rounds its weights more coarsely. It
+# always resizes columns before rows, PIL sometimes rows first. That shows only where the first pass overshoots 0..255
+# and is cut, at pixels of the hardest edges, so the pictures compared here keep clear of both ends.
 MAX_LEVELS = 3.0
 MEAN_LEVELS = 0.25
 
