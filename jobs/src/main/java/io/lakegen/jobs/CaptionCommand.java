@@ -85,7 +85,7 @@ final class CaptionCommand extends JobCommand {
       imageColumn = FileContent.COLUMN;
       return content(rows, FileContent.PATH, files);
     }
-    int ordinal = TextColumn.find(rows.schema(), common.column, problems);
+    int ordinal = TextColumn.find(rows.schema(), "column", common.column, problems);
     if (ordinal < 0) {
       return null;
     }

@@ -36,7 +36,7 @@ final class CommonOptions {
       names = "--column",
       paramLabel = "NAME",
       description =
-          "Input column that the model reads (default: ${DEFAULT-VALUE}, which is also what lines of a text file are called).")
+          "Input column that the model reads (default: ${DEFAULT-VALUE}). The lines of a text file get this name.")
   String column = "text";
 
   @Option(

@@ -46,8 +46,8 @@ final class InputReader {
   /**
    * The rows of the files, in their order.
    *
-   * @param textColumn string column that the model reads; a JSON value of another type there is a
-   *     read error
+   * @param textColumn string column that the model reads, and name of the lines of a text file; a
+   *     JSON value of another type there is a read error
    */
   Dataset<Row> read(InputFiles files, String textColumn) {
     String[] paths = files.roots().stream().map(Path::toString).toArray(String[]::new);
@@ -57,7 +57,7 @@ final class InputReader {
               .read()
               .option("recursiveFileLookup", "true")
               .text(paths)
-              .withColumnRenamed("value", "text");
+              .withColumnRenamed("value", textColumn);
       case jsonl -> jsonl(paths, textColumn);
       case csv -> csv(paths);
       case parquet -> spark.read().parquet(paths);

@@ -17,7 +17,13 @@ import picocli.CommandLine.UnmatchedArgumentException;
     description = "Runs generative and encoder models over a data lake.",
     mixinStandardHelpOptions = true,
     version = "lakegen 0.1.0",
-    subcommands = {CaptionCommand.class, EmbedCommand.class, NeighboursCommand.class})
+    subcommands = {
+      CaptionCommand.class,
+      EmbedCommand.class,
+      GenerateCommand.class,
+      NeighboursCommand.class,
+      TextsCommand.class
+    })
 public final class Main {
   static final int GOOD = 0;
   static final int FAILURE = 1;
@@ -66,9 +72,9 @@ public final class Main {
       return GOOD;
     }
     parsed.errors().forEach(e -> problems.add(words(e)));
-    if (job.getCommand() instanceof NeighboursCommand neighbours) {
+    if (job.getCommand() instanceof DemoCommand demo) {
       return problems.isEmpty()
-          ? neighbours.print(session("demo-neighbours"), out)
+          ? demo.print(session("demo"), out)
           : wrongUse(job, problems.messages());
     }
     return run(job, problems);

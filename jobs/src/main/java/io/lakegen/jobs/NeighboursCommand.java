@@ -16,7 +16,7 @@ import picocli.CommandLine.Option;
  * embed}.
  */
 @Command(name = "demo-neighbours", hidden = true, mixinStandardHelpOptions = true)
-final class NeighboursCommand {
+final class NeighboursCommand implements DemoCommand {
   private static final int TEXTS = 3;
   private static final int NEIGHBOURS = 3;
 
@@ -28,7 +28,8 @@ final class NeighboursCommand {
 
   private record Item(String text, float[] vector) {}
 
-  int print(SparkSession spark, PrintStream out) {
+  @Override
+  public int print(SparkSession spark, PrintStream out) {
     List<Item> items = new ArrayList<>();
     for (Row row :
         spark

@@ -12,29 +12,33 @@ import org.apache.spark.sql.types.StructType;
 final class TextColumn {
   private TextColumn() {}
 
-  /** The place of a column of any type, or -1 after reporting that there is none. */
-  static int find(StructType schema, String name, Problems problems) {
+  /** The place of a column of strings, or -1 after reporting what is wrong with it. */
+  static int ordinal(StructType schema, String name, Problems problems) {
+    int ordinal = find(schema, "column", name, problems);
+    if (ordinal < 0) {
+      return -1;
+    }
+    DataType type = schema.fields()[ordinal].dataType();
+    if (!type.equals(DataTypes.StringType)) {
+      problems.add("column", name + " is " + type.simpleString(), "a column of type string");
+      return -1;
+    }
+    return ordinal;
+  }
+
+  /**
+   * The place of a column, or -1 after reporting that there is none.
+   *
+   * @param key option that named it
+   */
+  static int find(StructType schema, String key, String name, Problems problems) {
     List<String> names =
         Arrays.stream(schema.fieldNames())
             .filter(n -> !n.equals(OutputSchema.READ_ERROR) && !n.equals(OutputSchema.RAW))
             .toList();
     int ordinal = Arrays.asList(schema.fieldNames()).indexOf(name);
     if (ordinal < 0) {
-      problems.add(
-          "column", name + " is not in the input", "one of " + names + suggestion(name, names));
-    }
-    return ordinal;
-  }
-
-  /** The text column's place, or -1 after reporting what is wrong with it. */
-  static int ordinal(StructType schema, String name, Problems problems) {
-    int ordinal = find(schema, name, problems);
-    if (ordinal < 0) {
-      return ordinal;
-    }
-    DataType type = schema.fields()[ordinal].dataType();
-    if (!type.equals(DataTypes.StringType)) {
-      problems.add("column", name + " is " + type.simpleString(), "a column of type string");
+      problems.add(key, name + " is not in the input", "one of " + names + suggestion(name, names));
       return -1;
     }
     return ordinal;
