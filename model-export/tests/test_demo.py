@@ -135,3 +135,12 @@ def test_token_f1():
     assert captioner.token_f1("man cook", "man cook") == 1
     assert captioner.token_f1("man cook", "woman") == 0
     assert captioner.token_f1("man man cook", "man cook") == pytest.approx(0.8)
+
+
+def test_the_caption_tokenizer_is_the_same_every_time_and_gives_captions_back():
+    captions = [sample.caption for sample in captioner.split(emoji()) if sample.part == "train"]
+    tokenizer = captioner.make_tokenizer(captions)
+    assert captioner.make_tokenizer(captions[::-1]).to_str() == tokenizer.to_str()
+    encoded = tokenizer.encode(captions[0]).ids
+    assert (encoded[0], encoded[-1]) == (captioner.CLS, captioner.SEP)
+    assert tokenizer.decode(encoded) == captions[0]
