@@ -1,6 +1,7 @@
 package io.lakegen.jobs;
 
 import io.lakegen.model.ModelPool;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.util.Arrays;
 import java.util.List;
@@ -19,6 +20,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     version = "lakegen 0.1.0",
     subcommands = {
       CaptionCommand.class,
+      ContactSheetCommand.class,
       EmbedCommand.class,
       GenerateCommand.class,
       NeighboursCommand.class,
@@ -73,11 +75,18 @@ public final class Main {
     }
     parsed.errors().forEach(e -> problems.add(words(e)));
     if (job.getCommand() instanceof DemoCommand demo) {
-      return problems.isEmpty()
-          ? demo.print(session("demo"), out)
-          : wrongUse(job, problems.messages());
+      return problems.isEmpty() ? show(demo, args[0]) : wrongUse(job, problems.messages());
     }
     return run(job, problems);
+  }
+
+  private int show(DemoCommand demo, String name) {
+    try {
+      return demo.print(session(name), out);
+    } catch (IOException e) {
+      err.println("lakegen " + name + ": failed: " + e);
+      return FAILURE;
+    }
   }
 
   private int general(CommandLine root, String[] args) {
