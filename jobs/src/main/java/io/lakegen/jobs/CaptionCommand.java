@@ -27,7 +27,8 @@ import picocli.CommandLine.Option;
     description = {
       "Captions images: adds the columns caption, token_count, mean_logprob, width and height.",
       "Input: image files, or a table whose --column holds images or the paths of image files"
-          + " (relative ones start at the first input's folder)."
+          + " (relative ones start at the first input's folder).",
+      "--batch-budget counts pictures here, times beams or sequences."
     },
     sortOptions = false,
     mixinStandardHelpOptions = true)
@@ -54,6 +55,10 @@ final class CaptionCommand extends JobCommand {
   private GenerationOptions generation;
   private CaptionOptions captionOptions;
   private String imageColumn;
+
+  CaptionCommand() {
+    common.column = "image";
+  }
 
   @Override
   Set<String> packTasks() {

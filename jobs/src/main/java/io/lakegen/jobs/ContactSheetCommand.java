@@ -82,7 +82,7 @@ final class ContactSheetCommand implements DemoCommand {
               + String.format(
                   Locale.ROOT,
                   "<br><small>%.2f per token, %d &times; %d</small>",
-                  row.<Float>getAs("mean_logprob"),
+                  row.<Double>getAs("mean_logprob"),
                   row.<Integer>getAs("width"),
                   row.<Integer>getAs("height")));
     }

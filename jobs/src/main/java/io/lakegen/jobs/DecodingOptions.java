@@ -73,8 +73,8 @@ final class DecodingOptions {
       names = "--num-return-sequences",
       paramLabel = "N",
       description =
-          "Texts for every input row, each a row of its own (default: ${DEFAULT-VALUE}). Adds the column"
-              + " sequence_index.")
+          "Texts for every input row, each a row of its own, told apart by sequence_index"
+              + " (default: ${DEFAULT-VALUE}).")
   int numReturnSequences = 1;
 
   @Option(

@@ -18,6 +18,7 @@ import org.apache.spark.sql.types.NumericType;
 import org.apache.spark.sql.types.StringType;
 import org.apache.spark.sql.types.StructType;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The job {@code generate}: text for every prompt. */
@@ -59,75 +60,7 @@ final class GenerateCommand extends JobCommand {
               + " others the start.")
   boolean truncatePrompt;
 
-  @Option(
-      names = "--max-new-tokens",
-      paramLabel = "N",
-      description = "Most tokens to generate (default: ${DEFAULT-VALUE}).")
-  int maxNewTokens = 20;
-
-  @Option(
-      names = "--min-new-tokens",
-      paramLabel = "N",
-      description = "Fewest tokens before the end token (default: ${DEFAULT-VALUE}).")
-  int minNewTokens;
-
-  @Option(names = "--do-sample", description = "Draw tokens; default: take the best.")
-  boolean doSample;
-
-  @Option(
-      names = "--temperature",
-      paramLabel = "T",
-      description = "Divides the logits before a draw (default: ${DEFAULT-VALUE}).")
-  double temperature = 1;
-
-  @Option(
-      names = "--top-k",
-      paramLabel = "K",
-      description = "Draw from the K best tokens; 0 for all (default: ${DEFAULT-VALUE}).")
-  int topK = 50;
-
-  @Option(
-      names = "--top-p",
-      paramLabel = "P",
-      description = "Draw from the best tokens that sum to P (default: ${DEFAULT-VALUE}).")
-  double topP = 1;
-
-  @Option(
-      names = "--repetition-penalty",
-      paramLabel = "X",
-      description =
-          "Above 1: makes tokens that came already less likely (default: ${DEFAULT-VALUE}).")
-  double repetitionPenalty = 1;
-
-  @Option(
-      names = "--no-repeat-ngram-size",
-      paramLabel = "N",
-      description = "No N tokens in a row come twice; 0 for any (default: ${DEFAULT-VALUE}).")
-  int noRepeatNgramSize;
-
-  @Option(
-      names = "--num-beams",
-      paramLabel = "N",
-      description = "Beams of a beam search; 1 for none (default: ${DEFAULT-VALUE}).")
-  int numBeams = 1;
-
-  @Option(
-      names = "--length-penalty",
-      paramLabel = "X",
-      description = "Above 0: beam search favours longer sequences (default: ${DEFAULT-VALUE}).")
-  double lengthPenalty = 1;
-
-  @Option(
-      names = "--num-return-sequences",
-      paramLabel = "N",
-      description = "Sequences for each prompt (default: ${DEFAULT-VALUE}).")
-  int numReturnSequences = 1;
-
-  @Option(
-      names = "--stop",
-      paramLabel = "TEXT",
-      description = "Ends a sequence, which is cut before it. May be given more than once.")
-  List<String> stop = new ArrayList<>();
+  @Mixin DecodingOptions decoding = new DecodingOptions();
 
   private GenerationOptions options;
   private PromptTemplate prompt;
@@ -144,46 +77,17 @@ final class GenerateCommand extends JobCommand {
 
   @Override
   SortedMap<String, Object> params() {
-    SortedMap<String, Object> params = new TreeMap<>();
+    SortedMap<String, Object> params = new TreeMap<>(decoding.params());
     params.put("template", template == null ? "{" + common.column + "}" : template);
     params.put("examples", fewShot);
     params.put("chat_template", !noChatTemplate);
     params.put("truncate_prompt", truncatePrompt);
-    params.put("max_new_tokens", maxNewTokens);
-    params.put("min_new_tokens", minNewTokens);
-    params.put("do_sample", doSample);
-    params.put("temperature", temperature);
-    params.put("top_k", topK);
-    params.put("top_p", topP);
-    params.put("repetition_penalty", repetitionPenalty);
-    params.put("no_repeat_ngram_size", noRepeatNgramSize);
-    params.put("num_beams", numBeams);
-    params.put("length_penalty", lengthPenalty);
-    params.put("num_return_sequences", numReturnSequences);
-    params.put("stop", stop);
     return params;
   }
 
   @Override
   void checkOptions(Problems problems) {
-    try {
-      options =
-          new GenerationOptions(
-              maxNewTokens,
-              minNewTokens,
-              doSample,
-              temperature,
-              topK,
-              topP,
-              repetitionPenalty,
-              noRepeatNgramSize,
-              numBeams,
-              lengthPenalty,
-              numReturnSequences,
-              stop);
-    } catch (IllegalArgumentException e) {
-      e.getMessage().lines().forEach(problems::add);
-    }
+    options = decoding.check(problems);
     try {
       prompt =
           template == null

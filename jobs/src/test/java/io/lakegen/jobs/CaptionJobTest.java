@@ -143,7 +143,7 @@ class CaptionJobTest {
       if (error(row) == null) {
         assertThat(row.<String>getAs("caption")).as(name).isNotNull();
         assertThat(row.<Integer>getAs("token_count")).isBetween(1, 6);
-        assertThat(row.<Float>getAs("mean_logprob")).isLessThan(0);
+        assertThat(row.<Double>getAs("mean_logprob")).isLessThan(0);
         assertThat(row.<Integer>getAs("width")).isEqualTo(20);
         assertThat(row.<Integer>getAs("height")).isEqualTo(16);
       } else {

@@ -28,19 +28,18 @@ public record CaptionRows(int ordinal, GenerationOptions options, CaptionOptions
 
   @Override
   public StructType columns() {
-    StructType columns = new StructType();
-    if (options.numReturnSequences() > 1) {
-      columns = columns.add("sequence_index", DataTypes.IntegerType);
-    }
-    columns =
-        columns
+    StructType columns =
+        new StructType()
             .add("caption", DataTypes.StringType)
             .add("token_count", DataTypes.IntegerType)
-            .add("mean_logprob", DataTypes.FloatType)
+            .add("mean_logprob", DataTypes.DoubleType)
             .add("width", DataTypes.IntegerType)
             .add("height", DataTypes.IntegerType);
-    return captionOptions.thumbnail() > 0
-        ? columns.add("thumbnail", DataTypes.BinaryType)
+    if (captionOptions.thumbnail() > 0) {
+      columns = columns.add("thumbnail", DataTypes.BinaryType);
+    }
+    return options.numReturnSequences() > 1
+        ? columns.add("sequence_index", DataTypes.IntegerType)
         : columns;
   }
 
@@ -60,16 +59,16 @@ public record CaptionRows(int ordinal, GenerationOptions options, CaptionOptions
     for (int i = 0; i < captions.size(); i++) {
       Caption caption = captions.get(i);
       List<Object> values = new ArrayList<>();
-      if (options.numReturnSequences() > 1) {
-        values.add(i);
-      }
       values.add(UTF8String.fromString(caption.text()));
       values.add(caption.tokenCount());
-      values.add((float) caption.meanLogProbability());
+      values.add(caption.meanLogProbability());
       values.add(caption.picture().width());
       values.add(caption.picture().height());
       if (captionOptions.thumbnail() > 0) {
         values.add(caption.picture().thumbnail());
+      }
+      if (options.numReturnSequences() > 1) {
+        values.add(i);
       }
       rows.add(values.toArray());
     }
