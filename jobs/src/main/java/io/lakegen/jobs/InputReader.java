@@ -74,7 +74,7 @@ final class InputReader {
         files.files().stream()
             .map(f -> RowFactory.create(f.getPath().toString(), f.getLen()))
             .toList();
-    int partitions = Math.min(rows.size(), Partitions.wanted(spark));
+    int partitions = Partitions.wanted(spark, rows.size());
     return spark.createDataFrame(
         JavaSparkContext.fromSparkContext(spark.sparkContext()).parallelize(rows, partitions),
         new StructType()

@@ -42,6 +42,13 @@ record Partitions(Dataset<Row> rows, long rowCount, int slots) {
     return Cluster.slots(spark.sparkContext()) * PER_SLOT;
   }
 
+  /** Partitions of rows that can be cut anywhere: long enough for full batches, even over slots. */
+  static int wanted(SparkSession spark, int rows) {
+    int slots = Cluster.slots(spark.sparkContext());
+    int rounds = Math.max(1, Math.min(PER_SLOT, rows / MIN_ROWS / slots));
+    return Math.max(1, Math.min(rows, rounds * slots));
+  }
+
   /**
    * Counts the rows, and moves them where the files' own cuts leave too few or too uneven
    * partitions.

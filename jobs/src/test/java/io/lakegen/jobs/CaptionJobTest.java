@@ -2,6 +2,8 @@ package io.lakegen.jobs;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.jobs.Jobs.Result;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
@@ -40,6 +42,41 @@ class CaptionJobTest {
       args.addAll(List.of("--max-new-tokens", 6));
     }
     return Jobs.run(args.toArray());
+  }
+
+  /**
+   * README's figure; the packs' answers differ in no more than rounding from machine to machine.
+   */
+  @Test
+  void theDemoPackNamesPicturesThatItNeverSaw() throws IOException {
+    Path samples = Path.of("../sample-data").toAbsolutePath().normalize();
+    Result result =
+        Jobs.run(
+            "caption",
+            "--input",
+            samples.resolve("images/emoji"),
+            "--model",
+            samples.resolve("models/emoji-git"),
+            "--output",
+            folder.resolve("out"));
+    assertThat(result.status()).as(result.err()).isZero();
+    Map<String, String> names = new HashMap<>();
+    ObjectMapper json = new ObjectMapper();
+    for (String line : Files.readAllLines(samples.resolve("images/names.jsonl"))) {
+      JsonNode row = json.readTree(line);
+      names.put(
+          Path.of(row.path("file").asText()).getFileName().toString(), row.path("name").asText());
+    }
+    List<Row> rows = rows("out");
+    assertThat(rows).hasSize(200);
+    assertThat(rows)
+        .filteredOn(
+            r ->
+                r.<String>getAs("caption")
+                    .equals(
+                        names.get(
+                            new org.apache.hadoop.fs.Path(r.<String>getAs("path")).getName())))
+        .hasSizeBetween(135, 145);
   }
 
   private List<Row> good(Path input, String output, Object... more) {
