@@ -180,6 +180,9 @@ public final class BatchScorer<I, P, O> implements Iterator<Scored<I, O>>, AutoC
       return new Slot<>(null, 1, e.error());
     } catch (RuntimeException e) {
       return new Slot<>(null, 1, new RowError("prepare", "prepare_error", e.toString()));
+    } catch (OutOfMemoryError e) {
+      // One huge row must not fail its partition, again on every executor that tries it.
+      return new Slot<>(null, 1, new RowError("prepare", "out_of_memory", e.toString()));
     }
   }
 

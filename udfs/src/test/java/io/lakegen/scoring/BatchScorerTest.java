@@ -270,22 +270,29 @@ class BatchScorerTest {
             if (input.equals("crash")) {
               throw new NumberFormatException("no number: crash");
             }
+            if (input.equals("huge")) {
+              throw new OutOfMemoryError("Java heap space");
+            }
             return input;
           }
         };
 
     List<Scored<String, String>> scored =
-        score(List.of("a", "rejected", "b", "crash", "c", "d"), task);
+        score(List.of("a", "rejected", "b", "crash", "huge", "d"), task);
 
-    assertThat(scored).extracting(Scored::result).containsExactly("A", null, "B", null, "C", "D");
+    assertThat(scored).extracting(Scored::result).containsExactly("A", null, "B", null, null, "D");
     assertThat(scored.get(1).error())
         .isEqualTo(new RowError("prepare", "not_nice", "the text is 'rejected'"));
     assertThat(scored.get(3).error())
         .isEqualTo(
             new RowError(
                 "prepare", "prepare_error", "java.lang.NumberFormatException: no number: crash"));
+    assertThat(scored.get(4).error())
+        .isEqualTo(
+            new RowError(
+                "prepare", "out_of_memory", "java.lang.OutOfMemoryError: Java heap space"));
     assertThat(stats.value(Counter.rows)).isEqualTo(6);
-    assertThat(stats.value(Counter.failed)).isEqualTo(2);
+    assertThat(stats.value(Counter.failed)).isEqualTo(3);
     assertThat(task.checks).hasValue(0);
   }
 
