@@ -38,7 +38,8 @@ import org.apache.spark.sql.types.StructType;
 /**
  * What the embed job costs beside the engine alone and beside a naive {@code mapPartitions}, on one
  * corpus, in one JVM, in turns; and the way of a row without a model. {@code ./lakegen bench embed
- * [CORPUS.jsonl]}
+ * [CORPUS.jsonl]}. With a heap of fixed size ({@code LAKEGEN_JAVA_OPTS="-Xms1g -Xmx1g
+ * -XX:+AlwaysPreTouch"}) the memory figures tell native memory from garbage.
  */
 public final class EmbedBench {
   private static final String MODEL =
