@@ -45,7 +45,9 @@ public final class LoadedModel implements AutoCloseable {
       if (pack.spec().tokenizer().isPresent()) {
         PackSpec.Tokenizer spec = pack.spec().tokenizer().get();
         model.tokenizer =
-            HuggingFaceTokenizer.builder()
+            // Without it DJL would cut every text at 512 tokens.
+            HuggingFaceTokenizer.builder(
+                    Map.of("modelMaxLength", Integer.toString(spec.maxLength())))
                 .optTokenizerPath(pack.file(spec.file()))
                 .optTruncation(true)
                 .optMaxLength(spec.maxLength())

@@ -21,6 +21,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
@@ -195,17 +196,27 @@ class TextGeneratorTest {
     }
   }
 
-  @Test
-  void putsTheChatTemplateAroundThePrompt(@TempDir Path folder) throws Exception {
+  /** The GPT-2 fixture with other tokenizer settings. */
+  private static LoadedModel variant(Path folder, Map<String, Object> tokenizer)
+      throws IOException {
     Path pack = Fixture.folder("gpt2").resolve("pack");
     for (String file : List.of("decoder.pt", "golden.json", "tokenizer.json")) {
       Files.copy(pack.resolve(file), folder.resolve(file));
     }
     ObjectMapper json = new ObjectMapper();
     ObjectNode spec = (ObjectNode) json.readTree(pack.resolve("pack.json").toFile());
-    ((ObjectNode) spec.path("tokenizer")).put("chatTemplate", "<s>Q: {prompt}</s>A:");
+    tokenizer.forEach((k, v) -> ((ObjectNode) spec.path("tokenizer")).putPOJO(k, v));
     json.writeValue(folder.resolve("pack.json").toFile(), spec);
-    try (LoadedModel model = load(folder)) {
+    return LoadedModel.load(
+        new PackStore(folder.resolve("store"))
+            .fetch(folder.toUri().toString(), new Configuration()),
+        Device.cpu(),
+        1);
+  }
+
+  @Test
+  void putsTheChatTemplateAroundThePrompt(@TempDir Path folder) throws Exception {
+    try (LoadedModel model = variant(folder, Map.of("chatTemplate", "<s>Q: {prompt}</s>A:"))) {
       GenerationOptions options = GenerationOptions.builder().build();
       long[] framed =
           generator(model, options, PromptOptions.LongPrompts.reject)
@@ -225,12 +236,11 @@ class TextGeneratorTest {
     }
   }
 
-  private static LoadedModel load(Path folder) throws IOException {
-    return LoadedModel.load(
-        new PackStore(folder.resolve("store"))
-            .fetch(folder.toUri().toString(), new Configuration()),
-        Device.cpu(),
-        1);
+  @Test
+  void theTokenizerReadsAsMuchAsThePackSays(@TempDir Path folder) throws Exception {
+    try (LoadedModel model = variant(folder, Map.of("maxLength", 700))) {
+      assertThat(model.tokenizer().encode(LONG.repeat(10)).getIds()).hasSize(700);
+    }
   }
 
   @Test

@@ -1,0 +1,97 @@
+package io.lakegen.bench;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDManager;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lakegen.model.LoadedModel;
+import io.lakegen.model.PackStore;
+import io.lakegen.task.text.GenerationOptions;
+import io.lakegen.task.text.TextGenerator;
+import io.lakegen.task.text.TextGenerator.GeneratedText;
+import io.lakegen.task.text.TextGenerator.PreparedPrompt;
+import io.lakegen.task.text.TextGenerator.Prompt;
+import io.lakegen.task.text.TextGenerator.PromptOptions;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+
+/**
+ * 10,000 sampled generations with the demo's GPT-2: memory at the start and at the end, arrays left
+ * behind, and how many texts come out otherwise with other batch shapes. {@code ./lakegen bench
+ * generate-soak}
+ */
+public final class GenerateSoakBench {
+  private static final int GENERATIONS = 10_000;
+  private static final int WINDOW = 500;
+
+  private GenerateSoakBench() {}
+
+  /** Runs the benchmark. */
+  public static void main(String[] args) throws Exception {
+    List<String> words = new ArrayList<>();
+    for (String line : Files.readAllLines(Path.of("sample-data/prompts/words.jsonl"))) {
+      words.add(new ObjectMapper().readTree(line).path("word").asText());
+    }
+    Report report = new Report("generate-soak");
+    LoadedModel model =
+        LoadedModel.load(
+            PackStore.ofNode()
+                .fetch(
+                    Path.of("sample-data/models/definitions-gpt2").toAbsolutePath().toString(),
+                    new Configuration()),
+            Device.cpu(),
+            Runtime.getRuntime().availableProcessors());
+    try (model) {
+      int arrays = arrays(model);
+      List<GeneratedText> wide = generate(model, words, 64 * 64, report);
+      report.figure("arrays_left_behind", arrays(model) - arrays);
+      List<GeneratedText> narrow = generate(model, words, 7 * 64, null);
+      int differing = 0;
+      long tokens = 0;
+      for (int i = 0; i < GENERATIONS; i++) {
+        differing += wide.get(i).text().equals(narrow.get(i).text()) ? 0 : 1;
+        tokens += wide.get(i).tokenCount();
+      }
+      report.figure("tokens", (double) tokens);
+      report.figure("texts_that_differ_between_64_and_7_slots", differing);
+    }
+    report.print();
+  }
+
+  private static List<GeneratedText> generate(
+      LoadedModel model, List<String> words, long cacheTokens, Report report) throws Exception {
+    TextGenerator generator =
+        new TextGenerator(
+            model,
+            GenerationOptions.builder().maxNewTokens(40).sampling().temperature(0.9).build(),
+            new PromptOptions(PromptOptions.LongPrompts.reject, PromptOptions.Frame.none),
+            cacheTokens);
+    List<GeneratedText> texts = new ArrayList<>();
+    long start = System.nanoTime();
+    while (texts.size() < GENERATIONS) {
+      List<PreparedPrompt> window = new ArrayList<>();
+      for (int i = texts.size(); i < texts.size() + WINDOW; i++) {
+        String prompt = words.get(i % words.size()) + ":";
+        window.add(generator.prepare(new Prompt(prompt.getBytes(StandardCharsets.UTF_8), i)));
+      }
+      generator.infer(window).forEach(t -> texts.add(t.get(0)));
+      if (report != null && texts.size() == GENERATIONS / 5) {
+        report.figure("rss_mb_after_2000", Report.memory("VmRSS"));
+      }
+    }
+    if (report != null) {
+      report.figure("rss_mb_after_10000", Report.memory("VmRSS"));
+      report.figure("generations_per_second", GENERATIONS / ((System.nanoTime() - start) / 1e9));
+    }
+    return texts;
+  }
+
+  private static int arrays(LoadedModel model) {
+    try (NDManager manager = model.newManager()) {
+      return manager.getParentManager().getManagedArrays().size();
+    }
+  }
+}
