@@ -136,7 +136,8 @@ class StableDiffusion(Family):
                 "eos": [self.tokenizer.eos_token_id],
                 "maxLength": self.context,
             },
-            "scheduler": self.scheduler,
+            # JSON has no infinity; DPM-Solver's lambda_min_clipped, the one key that holds it, then clips nothing.
+            "scheduler": {key: value for key, value in self.scheduler.items() if value != float("-inf")},
             "latents": {
                 "channels": unet.in_channels,
                 "scale": self.scale,

@@ -12,9 +12,9 @@ import io.lakegen.spark.ScoringPlan;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.time.Instant;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -36,9 +36,6 @@ import org.apache.spark.util.SerializableConfiguration;
  * commits the manifest.
  */
 final class JobRunner {
-  /** Present where a task makes several rows of one; the first has 0. */
-  private static final String SEQUENCE_INDEX = "sequence_index";
-
   private final SparkSession spark;
   private final PrintStream progressOut;
   private final boolean terminal;
@@ -74,7 +71,7 @@ final class JobRunner {
       throw e;
     }
     Map<String, Long> errors = new TreeMap<>();
-    long ok = count(rows, errors);
+    long ok = count(rows, job.task().indexColumn(), errors);
     long failed = errors.values().stream().mapToLong(Long::longValue).sum();
     RunSummary summary =
         new RunSummary(
@@ -154,10 +151,10 @@ final class JobRunner {
    * Counts input rows in the committed files: good ones are returned, bad ones go into {@code
    * errors} by stage and type.
    */
-  private long count(Path rows, Map<String, Long> errors) {
+  private long count(Path rows, Optional<String> indexColumn, Map<String, Long> errors) {
     Dataset<Row> output = spark.read().parquet(rows.toString());
-    if (Arrays.asList(output.columns()).contains(SEQUENCE_INDEX)) {
-      output = output.where(coalesce(col(SEQUENCE_INDEX), lit(0)).equalTo(0));
+    if (indexColumn.isPresent()) {
+      output = output.where(coalesce(col(indexColumn.get()), lit(0)).equalTo(0));
     }
     long ok = 0;
     for (Row row : output.groupBy(col("error.stage"), col("error.type")).count().collectAsList()) {

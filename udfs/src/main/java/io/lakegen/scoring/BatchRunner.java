@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
@@ -55,18 +56,29 @@ final class BatchRunner<P, O> {
   void run(List<Slot<P, O>> window) {
     Map<Object, Slot<P, O>> first = new HashMap<>();
     Map<Slot<P, O>, Slot<P, O>> twins = new HashMap<>();
-    List<Slot<P, O>> rows = new ArrayList<>(window.size());
+    Map<Object, List<Slot<P, O>>> groups = new LinkedHashMap<>();
     for (Slot<P, O> slot : window) {
       if (slot.error == null) {
         Object identity = task.identity(slot.prepared);
         Slot<P, O> same = identity == null ? null : first.putIfAbsent(identity, slot);
         if (same == null) {
-          rows.add(slot);
+          groups.computeIfAbsent(task.group(slot.prepared), group -> new ArrayList<>()).add(slot);
         } else {
           twins.put(slot, same);
         }
       }
     }
+    groups.values().forEach(this::inferInBatches);
+    twins.forEach(
+        (slot, same) -> {
+          slot.result = same.result;
+          slot.error = same.error;
+        });
+    stats.add(Counter.rows, twins.size());
+    stats.add(Counter.failed, twins.keySet().stream().filter(s -> s.error != null).count());
+  }
+
+  private void inferInBatches(List<Slot<P, O>> rows) {
     // The longest rows go first, so that a batch that does not fit into memory is met early and
     // teaches the rest.
     rows.sort(Comparator.comparingInt((Slot<P, O> s) -> s.cost).reversed());
@@ -76,13 +88,6 @@ final class BatchRunner<P, O> {
         from = to;
       }
     }
-    twins.forEach(
-        (slot, same) -> {
-          slot.result = same.result;
-          slot.error = same.error;
-        });
-    stats.add(Counter.rows, twins.size());
-    stats.add(Counter.failed, twins.keySet().stream().filter(s -> s.error != null).count());
   }
 
   /**

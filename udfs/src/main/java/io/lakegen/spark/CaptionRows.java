@@ -11,6 +11,7 @@ import io.lakegen.task.vision.Captioner.Picture;
 import io.lakegen.task.vision.Captioner.PreparedPicture;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
@@ -25,6 +26,7 @@ import org.apache.spark.unsafe.types.UTF8String;
  */
 public record CaptionRows(int ordinal, GenerationOptions options, CaptionOptions captionOptions)
     implements RowTask<Picture, PreparedPicture, List<Caption>> {
+  private static final String SEQUENCE_INDEX = "sequence_index";
 
   @Override
   public StructType columns() {
@@ -39,8 +41,13 @@ public record CaptionRows(int ordinal, GenerationOptions options, CaptionOptions
       columns = columns.add("thumbnail", DataTypes.BinaryType);
     }
     return options.numReturnSequences() > 1
-        ? columns.add("sequence_index", DataTypes.IntegerType)
+        ? columns.add(SEQUENCE_INDEX, DataTypes.IntegerType)
         : columns;
+  }
+
+  @Override
+  public Optional<String> indexColumn() {
+    return options.numReturnSequences() > 1 ? Optional.of(SEQUENCE_INDEX) : Optional.empty();
   }
 
   @Override

@@ -14,6 +14,7 @@ import io.lakegen.task.text.Utf8Text;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
@@ -40,6 +41,8 @@ public record GenerateRows(
     PromptOptions promptOptions,
     long cacheTokens)
     implements RowTask<Prompt, PreparedPrompt, List<GeneratedText>> {
+  private static final String SEQUENCE_INDEX = "sequence_index";
+
   private static final StructType COLUMNS =
       new StructType()
           .add("text", DataTypes.StringType)
@@ -47,7 +50,7 @@ public record GenerateRows(
           .add("prompt_tokens", DataTypes.IntegerType)
           .add("finish_reason", DataTypes.StringType)
           .add("mean_logprob", DataTypes.DoubleType)
-          .add("sequence_index", DataTypes.IntegerType);
+          .add(SEQUENCE_INDEX, DataTypes.IntegerType);
 
   public GenerateRows {
     ordinals = List.copyOf(ordinals);
@@ -57,6 +60,11 @@ public record GenerateRows(
   @Override
   public StructType columns() {
     return COLUMNS;
+  }
+
+  @Override
+  public Optional<String> indexColumn() {
+    return Optional.of(SEQUENCE_INDEX);
   }
 
   @Override

@@ -139,6 +139,11 @@ final class RowFormat<I, P, O> {
     }
 
     @Override
+    public Object group(P prepared) {
+      return task.group(prepared);
+    }
+
+    @Override
     public long inputBytes(Input<I> input) {
       return input.error() != null ? 0 : task.inputBytes(input.value());
     }

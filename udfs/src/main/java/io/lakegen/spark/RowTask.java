@@ -6,6 +6,7 @@ import io.lakegen.task.ModelTask;
 import io.lakegen.task.RowException;
 import java.io.Serializable;
 import java.util.List;
+import java.util.Optional;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.types.StructType;
 
@@ -41,6 +42,11 @@ public interface RowTask<I, P, O> extends Serializable {
    * output row, at least one.
    */
   List<Object[]> values(O result);
+
+  /** Numbers the output rows of an input row from 0; none where there is always one. */
+  default Optional<String> indexColumn() {
+    return Optional.empty();
+  }
 
   /** Most rows that are sorted together. */
   int windowRows();

@@ -31,6 +31,11 @@ public interface ModelTask<I, P, O> {
     return size(prepared);
   }
 
+  /** Rows share a batch only if they are equal in this; by default all are. */
+  default Object group(P prepared) {
+    return List.of();
+  }
+
   /** Memory that a row holds while it waits in a window, in bytes, near enough. */
   default long inputBytes(I input) {
     return 0;

@@ -11,7 +11,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -59,18 +58,6 @@ class SamplerTest {
         assertThat(chiSquare).isLessThan(CRITICAL[freedom - 1]);
       }
     }
-  }
-
-  @Test
-  void theNumbersDependOnSeedSequenceAndStepOnly() {
-    assertThat(Sampler.uniform(7, 0, 0)).isEqualTo(Sampler.uniform(7, 0, 0)).isBetween(0.0, 1.0);
-    assertThat(
-            List.of(
-                Sampler.uniform(7, 0, 0),
-                Sampler.uniform(8, 0, 0),
-                Sampler.uniform(7, 1, 0),
-                Sampler.uniform(7, 0, 1)))
-        .doesNotHaveDuplicates();
   }
 
   /** The definition, in double, without the code under test. */

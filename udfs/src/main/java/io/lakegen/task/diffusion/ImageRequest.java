@@ -1,0 +1,30 @@
+package io.lakegen.task.diffusion;
+
+/**
+ * One image to render. Requests share a batch if they agree in size, steps, {@link #guided} and
+ * {@link #begin}.
+ *
+ * @param prompt token ids, padded to the length that the text encoder was trained with
+ * @param negativePrompt likewise; what guidance leads away from
+ * @param height in pixels, a multiple of the pack's {@code latents.scale}
+ * @param width likewise
+ * @param steps from pure noise
+ * @param guidanceScale weight of the prompt, {@code w} of equation 2 of Imagen (arXiv 2205.11487);
+ *     1 or less for no guidance
+ * @param start what the image starts from, {@code [3, height, width]} in -1..1; null for noise
+ * @param begin steps to leave out with {@code start}
+ */
+record ImageRequest(
+    long[] prompt,
+    long[] negativePrompt,
+    NoiseSource noise,
+    int height,
+    int width,
+    int steps,
+    double guidanceScale,
+    float[] start,
+    int begin) {
+  boolean guided() {
+    return guidanceScale > 1;
+  }
+}

@@ -1,0 +1,2 @@
+/** Latent diffusion: prompts in, images out. */
+package io.lakegen.task.diffusion;
