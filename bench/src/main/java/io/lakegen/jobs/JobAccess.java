@@ -42,7 +42,8 @@ public final class JobAccess {
             r -> r,
             List.of(rows.columns()),
             List.of(rows.columns()),
-            RunOutput.check(output, conf, problems));
+            RunOutput.check(output, conf, problems),
+            RowsExport.NONE);
     RunSummary summary = new JobRunner(spark, System.err, false).run(job);
     summary.lines().forEach(line -> System.out.println("  " + line));
     return summary.input() / summary.seconds();

@@ -6,16 +6,13 @@ import io.lakegen.spark.RowTask;
 import io.lakegen.task.text.GenerationOptions;
 import io.lakegen.task.vision.Captioner;
 import io.lakegen.task.vision.Captioner.CaptionOptions;
-import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
-import org.apache.spark.sql.types.DataType;
-import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -86,42 +83,12 @@ final class CaptionCommand extends JobCommand {
 
   @Override
   Dataset<Row> load(Dataset<Row> rows, InputFiles files, Problems problems) {
-    if (files.format() == InputFormat.image) {
-      imageColumn = FileContent.COLUMN;
-      return content(rows, FileContent.PATH, files);
-    }
-    int ordinal = TextColumn.find(rows.schema(), "column", common.column, problems);
-    if (ordinal < 0) {
-      return null;
-    }
-    DataType type = rows.schema().fields()[ordinal].dataType();
-    if (type.equals(DataTypes.BinaryType)) {
-      imageColumn = common.column;
-      return rows;
-    }
-    if (!type.equals(DataTypes.StringType)) {
-      problems.add(
-          "column",
-          common.column + " is " + type.simpleString(),
-          "a column of images (binary) or paths (string)");
-      return null;
-    }
-    if (Arrays.asList(rows.columns()).contains(FileContent.COLUMN)) {
-      problems.add("input column", FileContent.COLUMN, "another name; the files' bytes go there");
-      return null;
-    }
-    imageColumn = FileContent.COLUMN;
-    return content(rows, common.column, files);
-  }
-
-  private static Dataset<Row> content(Dataset<Row> rows, String pathColumn, InputFiles files) {
-    Path root = files.roots().get(0);
-    boolean file = files.files().get(0).getPath().equals(root);
-    return FileContent.add(
-        rows,
-        pathColumn,
-        file ? root.getParent() : root,
-        rows.sparkSession().sparkContext().hadoopConfiguration());
+    Optional<ImageColumn> images =
+        files.format() == InputFormat.image
+            ? Optional.of(ImageColumn.ofFiles(rows, FileContent.PATH, files))
+            : ImageColumn.find(rows, files, "column", common.column, problems);
+    images.ifPresent(i -> imageColumn = i.name());
+    return images.map(ImageColumn::rows).orElse(null);
   }
 
   @Override

@@ -28,6 +28,7 @@ import org.apache.spark.sql.Row;
  * @param keyColumns input columns that make a row's key
  * @param outputColumns input columns that are passed through
  * @param output where the results go
+ * @param export what else is made of the output's rows, before they count
  */
 record Job(
     String name,
@@ -39,7 +40,8 @@ record Job(
     UnaryOperator<Dataset<Row>> load,
     List<String> keyColumns,
     List<String> outputColumns,
-    RunOutput output) {
+    RunOutput output,
+    RowsExport export) {
 
   Job {
     params = new TreeMap<>(params);

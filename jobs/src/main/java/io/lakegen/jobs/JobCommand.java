@@ -73,6 +73,11 @@ abstract class JobCommand {
     return visible;
   }
 
+  /** What else is made of the output's rows. */
+  RowsExport export() {
+    return RowsExport.NONE;
+  }
+
   String name() {
     return commandSpec.name();
   }
@@ -105,13 +110,14 @@ abstract class JobCommand {
     if (loaded != null && pack.isPresent()) {
       task = task(loaded.schema(), pack.get().spec(), problems);
     }
+    List<String> visible = loaded == null ? List.of() : visible(loaded.schema());
+    List<String> outputColumns = task == null ? List.of() : outputColumns(visible, loaded.schema());
     if (task != null) {
-      checkColumnNames(loaded.schema(), task, problems);
+      checkColumnNames(outputColumns, task, problems);
     }
     if (!problems.isEmpty()) {
       throw new UsageException(problems.messages());
     }
-    List<String> visible = visible(loaded.schema());
     Dataset<Row> wanted = common.limit == null ? rows : rows.limit(common.limit);
     InputFiles input = files.get();
     return new Job(
@@ -123,8 +129,9 @@ abstract class JobCommand {
         wanted,
         r -> load(r, input, new Problems()),
         visible,
-        outputColumns(visible, loaded.schema()),
-        output);
+        outputColumns,
+        output,
+        export());
   }
 
   private void checkCommonOptions(Problems problems) {
@@ -221,10 +228,11 @@ abstract class JobCommand {
         .toList();
   }
 
-  private static void checkColumnNames(StructType input, RowTask<?, ?, ?> task, Problems problems) {
+  private static void checkColumnNames(
+      List<String> passedThrough, RowTask<?, ?, ?> task, Problems problems) {
     List<String> added = new ArrayList<>(Arrays.asList(task.columns().fieldNames()));
     added.addAll(List.of(OutputSchema.ERROR, OutputSchema.LINEAGE));
-    for (String name : visible(input)) {
+    for (String name : passedThrough) {
       // Parquet readers, Spark among them, do not tell names apart by case.
       if (added.contains(name.toLowerCase(Locale.ROOT))) {
         problems.add("input column", name, "none of the columns that the job adds: " + added);

@@ -90,6 +90,7 @@ final class JobRunner {
                   + " was the input changed meanwhile?",
               runId, ok, failed, partitions.rowCount()));
     }
+    job.export().write(spark, rows);
     job.output().commit(runId, manifest(job, runId, started, summary));
     return summary;
   }

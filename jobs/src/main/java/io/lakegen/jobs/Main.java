@@ -24,6 +24,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       EmbedCommand.class,
       GenerateCommand.class,
       NeighboursCommand.class,
+      RenderCommand.class,
       TextsCommand.class
     })
 public final class Main {

@@ -45,7 +45,8 @@ public record RenderRows(
   /** Below, JPEG's blocks are seen around the sharp edges of drawings. */
   private static final float JPEG_QUALITY = 0.95f;
 
-  private static final String INDEX = "image_index";
+  /** Column that numbers the images of a prompt. */
+  public static final String INDEX = "image_index";
 
   public RenderRows {
     overrides = Map.copyOf(overrides);
