@@ -349,4 +349,22 @@ class BatchRunnerTest {
     assertThat(run(task, large(), List.of("a")).get(0).error.message())
         .isEqualTo("UnsupportedOperationException");
   }
+
+  /** Rows that begin with different letters never share a batch, whatever room there is. */
+  @Test
+  void rowsOfDifferentGroupsShareNoBatch() {
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          public Object group(String prepared) {
+            return prepared.charAt(0);
+          }
+        };
+    List<Slot<String, String>> slots =
+        run(task, large(), List.of("apple", "bear", "ant", "bee", "asp", "cat"));
+    assertThat(task.batches)
+        .containsExactly(List.of("apple", "ant", "asp"), List.of("bear", "bee"), List.of("cat"));
+    assertThat(slots.stream().map(s -> s.result))
+        .containsExactly("APPLE", "BEAR", "ANT", "BEE", "ASP", "CAT");
+  }
 }

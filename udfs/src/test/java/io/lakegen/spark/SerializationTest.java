@@ -3,6 +3,8 @@ package io.lakegen.spark;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lakegen.scoring.ScoringStats.Counter;
+import io.lakegen.task.diffusion.RenderOptions;
+import io.lakegen.task.diffusion.SchedulerName;
 import io.lakegen.task.text.GenerationOptions;
 import io.lakegen.task.vision.Captioner;
 import java.io.ByteArrayInputStream;
@@ -46,6 +48,20 @@ class SerializationTest {
             GenerationOptions.builder().stop(List.of(".")).build(),
             new Captioner.CaptionOptions("a photo of", 64));
     assertThat(roundTrip(captions)).isEqualTo(captions);
+    RenderRows images =
+        new RenderRows(
+            0,
+            -1,
+            Map.of(RenderRows.Overridable.seed, new RenderRows.Column(1, DataTypes.LongType)),
+            new RenderOptions(
+                new RenderOptions.ImageOptions("blurry", 64, 64, 20, 5),
+                SchedulerName.DDIMScheduler,
+                false,
+                0.8,
+                2),
+            RenderRows.ImageFormat.png,
+            0);
+    assertThat(roundTrip(images)).isEqualTo(images);
   }
 
   @Test
