@@ -1,4 +1,4 @@
-"""Writes sample-data/prompts and sample-data/images: held-out words, held-out emoji, photographs, and broken pictures.
+"""Writes sample-data/prompts and sample-data/images: words, emoji names, emoji, photographs, broken pictures.
 
 The same arguments give the same files. The figures of the demo packs are measured on all held-out words and pictures;
 the samples here are a part of them, chosen by hash.
@@ -46,6 +46,22 @@ def write_prompts(cache: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"id": f"w{i:03}", "word": word}) for i, word in enumerate(chosen(words, 300), 1)]
     (folder / "words.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def pictures(samples: list[train_captioner.Sample]) -> list[dict]:
+    """16 prompts for the renderer: five of each held-out part and six that it was trained on, by hash."""
+    lines = []
+    for part, count in (("tone", 5), ("person", 5), ("train", 6)):
+        names = chosen((sample.caption for sample in samples if sample.part == part), count)
+        lines += [{"id": f"p{len(lines) + i:02}", "prompt": name, "part": part} for i, name in enumerate(names, 1)]
+    return lines
+
+
+def write_pictures(cache: Path, folder: Path) -> None:
+    """Prompts for the renderer in pictures.jsonl."""
+    samples, _ = train_captioner.load(fetch("emoji-datasource-google", cache))
+    lines = [json.dumps(line) for line in pictures(samples)]
+    (folder / "pictures.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def write_emoji(cache: Path, folder: Path) -> None:
@@ -124,6 +140,7 @@ def main() -> None:
     for part in ("emoji", "photos", "broken"):
         shutil.rmtree(images / part, ignore_errors=True)
     write_prompts(options.cache, options.out / "prompts")
+    write_pictures(options.cache, options.out / "prompts")
     write_emoji(options.cache, images)
     photos = photographs(options.cache)
     write_files(images / "photos", photos)

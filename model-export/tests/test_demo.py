@@ -1,15 +1,21 @@
-"""The data rules of the demo trainings, on small samples; no network and no training."""
+"""The data rules of the demo trainings on small samples, and a second of the renderer's training; no network."""
 
+import argparse
 import math
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from lakegen_export.export import Request, export
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
 
+import make_samples
 import train_captioner as captioner
 import train_definitions as definitions
+import train_renderer as renderer
 
 LINE = "02086723 05 n 03 {} 0 {} 0 {} 0 001 @ 02085998 n 0000 | {}  \n"
 
@@ -144,3 +150,59 @@ def test_the_caption_tokenizer_is_the_same_every_time_and_gives_captions_back():
     encoded = tokenizer.encode(captions[0]).ids
     assert (encoded[0], encoded[-1]) == (captioner.CLS, captioner.SEP)
     assert tokenizer.decode(encoded) == captions[0]
+
+
+def test_the_renderer_trains_and_its_pack_can_be_exported(tmp_path):
+    samples = [sample for sample in captioner.split(emoji()) if sample.part == "train"][:6]
+    names = [sample.caption for sample in samples]
+    tokenizer = renderer.fast_tokenizer(captioner.make_tokenizer(names))
+    pictures = torch.rand(6, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    options = argparse.Namespace(
+        out=tmp_path / "model", vae_minutes=0.02, minutes=0.02, batch=2, learning_rate=1e-3, seed=1, float32=True
+    )
+    vae = renderer.fit_vae(renderer.build_vae(), pictures, options)
+    mean, _ = renderer.latents_of(vae, pictures)
+    assert mean.mean((0, 2, 3)).abs().max() < 1e-4
+    assert (mean * vae.config.scaling_factor).std().item() == pytest.approx(1, abs=1e-3)
+
+    unet = renderer.build_unet()
+    untrained = unet.conv_out.weight.detach().clone()
+    pipeline = renderer.pipeline_of(tokenizer, renderer.build_text_encoder(len(tokenizer)), unet, vae)
+    pipeline = renderer.fit(pipeline, pictures, renderer.encode(tokenizer, names), options)
+    assert not torch.equal(pipeline.unet.conv_out.weight, untrained)
+    renderer.save_pipeline(pipeline, options.out)
+    export(Request(str(options.out), tmp_path / "pack", licence="Apache-2.0"), lambda line: None)
+    assert sum(path.stat().st_size for path in (tmp_path / "pack").iterdir()) < 12_000_000
+
+
+def test_centring_the_latents_leaves_the_pictures_as_they_are():
+    torch.manual_seed(1)
+    vae = renderer.build_vae().eval()
+    pictures = torch.rand(4, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        before = vae.decode(vae.encode(pictures).latent_dist.mean).sample
+        renderer.centre(vae, renderer.latents_of(vae, pictures)[0])
+        after = vae.decode(vae.encode(pictures).latent_dist.mean).sample
+    assert torch.allclose(before, after, atol=1e-5)
+
+
+def test_the_learning_rate_rises_then_falls():
+    assert renderer.factor(0.0) == pytest.approx(0.01)
+    assert renderer.factor(0.03) == pytest.approx(1, abs=0.01)
+    assert renderer.factor(1.0) == pytest.approx(0.01)
+    assert renderer.factor(0.4) > renderer.factor(0.6) > renderer.factor(0.9)
+
+
+def test_batches_take_each_row_once_in_every_pass():
+    rows = renderer.batches(10, 4, torch.Generator().manual_seed(1))
+    found = torch.cat([next(rows) for _ in range(5)]).tolist()
+    assert sorted(found[:10]) == sorted(found[10:]) == list(range(10))
+
+
+def test_prompts_of_the_demo_are_half_held_out_and_the_same_for_any_order():
+    samples = captioner.split(emoji())
+    found = make_samples.pictures(samples)
+    assert found == make_samples.pictures(samples[::-1])
+    parts = {sample.caption: sample.part for sample in samples}
+    assert [parts[line["prompt"]] for line in found] == [line["part"] for line in found]
+    assert [line["part"] for line in found].count("train") == 6
