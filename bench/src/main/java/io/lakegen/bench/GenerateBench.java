@@ -13,7 +13,6 @@ import io.lakegen.task.text.TextGenerator;
 import io.lakegen.task.text.TextGenerator.PreparedPrompt;
 import io.lakegen.task.text.TextGenerator.Prompt;
 import io.lakegen.task.text.TextGenerator.PromptOptions;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -98,11 +97,17 @@ public final class GenerateBench {
               new PromptOptions(PromptOptions.LongPrompts.reject, PromptOptions.Frame.none),
               (long) BATCH * SLOTS);
       lakegen("warm", "--limit", "2");
-      Time job = Time.of(() -> lakegen("job"));
+      Spent job = Spent.by(() -> lakegen("job"));
       report.figure("job_tokens_per_second", useful / job.seconds());
-      Time fixed = Time.of(() -> staticBatches(generator));
+      Spent fixed = Spent.by(() -> staticBatches(generator));
       report.figure("static_tokens_per_second", useful / fixed.seconds());
-      JsonNode transformers = transformers();
+      JsonNode transformers =
+          Peer.run(
+              "bench/generate_transformers.py",
+              "time",
+              folder.toString(),
+              Integer.toString(BATCH),
+              Integer.toString(threads));
       double transformersSeconds = transformers.path("seconds").asDouble();
       report.figure("transformers_tokens_per_second", useful / transformersSeconds);
       report.figure("rows_equal_to_transformers", compare(transformers.path("tokens")));
@@ -139,27 +144,6 @@ public final class GenerateBench {
     }
   }
 
-  /** What a piece of work takes by the clock and of this process's processor time. */
-  private record Time(double seconds, double cpuSeconds) {
-    private interface Work {
-      void run() throws RowException;
-    }
-
-    static Time of(Work work) throws RowException {
-      double cpu = cpu();
-      long start = System.nanoTime();
-      work.run();
-      return new Time((System.nanoTime() - start) / 1e9, cpu() - cpu);
-    }
-
-    private static double cpu() {
-      return ((com.sun.management.OperatingSystemMXBean)
-                  java.lang.management.ManagementFactory.getOperatingSystemMXBean())
-              .getProcessCpuTime()
-          / 1e9;
-    }
-  }
-
   /**
    * The same loop, batch by batch, every row of a batch decoded for as long as its longest: each
    * prompt's end position, which is its first token, is moved to the longest row's.
@@ -183,25 +167,6 @@ public final class GenerateBench {
             "static batch: " + lengths + " tokens (expected: " + longest + " for every row)");
       }
     }
-  }
-
-  /** {@code generate} alone, model and process started before. */
-  private JsonNode transformers() throws IOException, InterruptedException {
-    Process process =
-        new ProcessBuilder(
-                System.getenv("LAKEGEN_PYTHON"),
-                "bench/generate_transformers.py",
-                "time",
-                folder.toString(),
-                Integer.toString(BATCH),
-                Integer.toString(threads))
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
-            .start();
-    String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    if (process.waitFor() != 0) {
-      throw new IllegalStateException("transformers failed: " + printed);
-    }
-    return JSON.readTree(printed.lines().reduce((a, b) -> b).orElseThrow());
   }
 
   /**

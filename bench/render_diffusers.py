@@ -1,0 +1,109 @@
+"""The Python side of `./lakegen bench render`.
+
+    python render_diffusers.py make FOLDER       a Stable Diffusion with random weights, its packs, the prompts
+    python render_diffusers.py time FOLDER THREADS    diffusers' pipeline over the prompts
+
+The model has the shape of Stable Diffusion 1.5 with half the channels, so that two cores can render with it.
+"""
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "model-export"))
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from lakegen_export.export import Request, export
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+
+SIZE, STEPS, GUIDANCE, BATCH = 256, 10, 7.5, 4
+PROMPTS = 8
+WORDS = 1000
+LENGTH = 77
+
+
+def make(folder: Path) -> None:
+    torch.manual_seed(1)
+    vocabulary = {"<end>": 0, "<start>": 1, **{str(i): i for i in range(2, WORDS)}}
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="<end>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        bos_token="<start>",
+        eos_token="<end>",
+        pad_token="<end>",
+        unk_token="<end>",
+        model_max_length=LENGTH,
+    )
+    pipeline = StableDiffusionPipeline(
+        text_encoder=CLIPTextModel(CLIPTextConfig(vocab_size=WORDS, hidden_size=768, num_attention_heads=12)),
+        unet=UNet2DConditionModel(
+            sample_size=SIZE // 8,
+            block_out_channels=(160, 320, 640, 640),
+            cross_attention_dim=768,
+            attention_head_dim=8,
+        ),
+        vae=AutoencoderKL(
+            sample_size=SIZE,
+            block_out_channels=(64, 128, 256, 256),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=2,
+            scaling_factor=0.18215,
+        ),
+        scheduler=DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+        ),
+        tokenizer=tokenizer,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    building = folder.with_suffix(".partial")
+    shutil.rmtree(building, ignore_errors=True)
+    pipeline.save_pretrained(building / "model")
+    for dtype in (torch.float32, torch.bfloat16):
+        name = str(dtype).removeprefix("torch.")
+        export(Request(str(building / "model"), building / name, dtype=dtype, licence="Apache-2.0"), lambda line: None)
+    rows = [
+        {"id": i, "prompt": " ".join(str(2 + (7 * i + k) % (WORDS - 2)) for k in range(12))} for i in range(PROMPTS)
+    ]
+    (building / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    building.rename(folder)
+
+
+def measure(folder: Path, threads: int) -> None:
+    """Prints one line of JSON: seconds by the clock and of the processor for all prompts, and the images' shape."""
+    torch.set_num_threads(threads)
+    pipeline = StableDiffusionPipeline.from_pretrained(folder / "model", safety_checker=None)
+    pipeline.set_progress_bar_config(disable=True)
+    lines = (folder / "prompts.jsonl").read_text(encoding="utf-8").splitlines()
+    prompts = [json.loads(line)["prompt"] for line in lines]
+
+    def run(some: list[str], steps: int):
+        return pipeline(some, num_inference_steps=steps, guidance_scale=GUIDANCE, height=SIZE, width=SIZE).images
+
+    run(prompts[:BATCH], 1)
+    start, cpu = time.perf_counter(), time.process_time()
+    images = [image for first in range(0, PROMPTS, BATCH) for image in run(prompts[first : first + BATCH], STEPS)]
+    spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
+    print(json.dumps({**spent, "images": len(images), "width": images[0].width}))
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["make", folder]:
+            make(Path(folder))
+        case ["time", folder, threads]:
+            measure(Path(folder), int(threads))
+        case _:
+            sys.exit("usage: render_diffusers.py make FOLDER | time FOLDER THREADS")

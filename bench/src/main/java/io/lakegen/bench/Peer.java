@@ -1,0 +1,26 @@
+package io.lakegen.bench;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The Python programs that the jobs are measured against. */
+final class Peer {
+  private Peer() {}
+
+  /** Runs a script, which prints one line of JSON at its end. */
+  static JsonNode run(String... scriptAndArguments) throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>(List.of(System.getenv("LAKEGEN_PYTHON")));
+    command.addAll(List.of(scriptAndArguments));
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    if (process.waitFor() != 0) {
+      throw new IllegalStateException(String.join(" ", command) + " failed: " + printed);
+    }
+    return new ObjectMapper().readTree(printed.lines().reduce((a, b) -> b).orElseThrow());
+  }
+}

@@ -1,0 +1,98 @@
+package io.lakegen.bench;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.lakegen.jobs.Main;
+import io.lakegen.model.ModelPool;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.spark.sql.SaveMode;
+import org.apache.spark.sql.classic.SparkSession;
+
+/**
+ * The render job beside diffusers, in turns: a Stable Diffusion with half the channels and random
+ * weights (see {@code bench/render_diffusers.py}), 8 prompts, 256 x 256 pixels, 10 steps of DDIM,
+ * guidance, batches of 4, all cores; the job in float32 and with a bfloat16 pack, diffusers in
+ * float32. {@code ./lakegen bench render}
+ */
+public final class RenderBench {
+  private static final int IMAGES = 8;
+
+  private final Path folder = Path.of(".lakegen/bench/render").toAbsolutePath();
+  private final Path outputs = Path.of(".lakegen/bench/render-output").toAbsolutePath();
+  private final Path input = folder.resolve("prompts.parquet");
+
+  private RenderBench() {}
+
+  /** Runs the benchmark. */
+  public static void main(String[] args) throws Exception {
+    SparkSession spark =
+        SparkSession.builder()
+            // One task with all cores: what diffusers has.
+            .master("local[1]")
+            .config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false")
+            .getOrCreate();
+    new RenderBench().run(spark);
+    spark.stop();
+    ModelPool.closeAll();
+  }
+
+  private void run(SparkSession spark) throws Exception {
+    // One Parquet file is one partition: both sides see all prompts at once.
+    spark
+        .read()
+        .json(folder.resolve("prompts.jsonl").toString())
+        .coalesce(1)
+        .write()
+        .mode(SaveMode.Overwrite)
+        .parquet(input.toString());
+    FileSystem.getLocal(new Configuration())
+        .delete(new org.apache.hadoop.fs.Path(outputs.toUri()), true);
+    int threads = Runtime.getRuntime().availableProcessors();
+    Report report = new Report("render");
+    lakegen("float32", "warm", "--limit", "1");
+    Spent job = Spent.by(() -> lakegen("float32", "job"));
+    report.figure("job_seconds_per_image", job.seconds() / IMAGES);
+    JsonNode diffusers =
+        Peer.run(
+            "bench/render_diffusers.py", "time", folder.toString(), Integer.toString(threads));
+    if (diffusers.path("images").asInt() != IMAGES || diffusers.path("width").asInt() != 256) {
+      throw new IllegalStateException("diffusers: " + diffusers + " (expected: the same images)");
+    }
+    double seconds = diffusers.path("seconds").asDouble();
+    double cpuSeconds = diffusers.path("cpu_seconds").asDouble();
+    report.figure("diffusers_seconds_per_image", seconds / IMAGES);
+    lakegen("bfloat16", "warm-bfloat16", "--limit", "1");
+    Spent bfloat16 = Spent.by(() -> lakegen("bfloat16", "job-bfloat16"));
+    report.figure("bf16_seconds_per_image", bfloat16.seconds() / IMAGES);
+    report.figure("job_over_diffusers", seconds / job.seconds());
+    report.figure("bf16_over_diffusers", seconds / bfloat16.seconds());
+    // Unlike the clock, these do not count what other processes take.
+    report.figure("job_over_diffusers_cpu_seconds", cpuSeconds / job.cpuSeconds());
+    report.figure("bf16_over_diffusers_cpu_seconds", cpuSeconds / bfloat16.cpuSeconds());
+    report.figure("peak_rss_mb", Report.memory("VmHWM"));
+    report.print();
+  }
+
+  private void lakegen(String pack, String output, String... more) {
+    List<String> args =
+        new ArrayList<>(
+            List.of(
+                "render",
+                "--input",
+                input.toString(),
+                "--model",
+                folder.resolve(pack).toString(),
+                "--output",
+                outputs.resolve(output).toString(),
+                "--num-inference-steps",
+                "10"));
+    args.addAll(List.of(more));
+    if (Main.run(args.toArray(String[]::new), System.out, System.err) != 0) {
+      throw new IllegalStateException("the job failed");
+    }
+  }
+}
