@@ -21,7 +21,7 @@ from transformers import CLIPTextModel
 
 from .. import golden
 from ..golden import Step
-from .base import Family, Graph
+from .base import Family, Graph, fold_quick_gelu
 from .decoding import tokens
 
 
@@ -105,6 +105,7 @@ class StableDiffusion(Family):
 
     def graphs(self):
         parts = copy.deepcopy(self.reference)
+        fold_quick_gelu(parts.text_encoder)
         for model in (parts.text_encoder, parts.unet, parts.vae):
             model.to(self.dtype)
         size = 2 ** len(parts.unet.config.block_out_channels)

@@ -11,7 +11,7 @@ from .. import golden
 from .. import slots as slot
 from ..golden import Step
 from ..source import generation
-from .base import Family, Graph
+from .base import Family, Graph, fold_quick_gelu
 from .decoding import DecoderSession, example_inputs, tokens
 
 
@@ -93,7 +93,9 @@ class Git(Family):
         return rows, 3, size, size
 
     def graphs(self):
-        model = copy.deepcopy(self.reference).to(self.dtype)
+        model = copy.deepcopy(self.reference)
+        fold_quick_gelu(model)
+        model.to(self.dtype)
         for layer in model.git.encoder.layer:
             attention = layer.attention.self
             attention.forward = MethodType(_self_attention, attention)
