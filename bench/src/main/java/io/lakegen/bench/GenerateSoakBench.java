@@ -19,13 +19,15 @@ import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 
 /**
- * 10,000 sampled generations with the demo's GPT-2: memory at the start and at the end, arrays left
- * behind, and how many texts come out otherwise with other batch shapes. {@code ./lakegen bench
+ * 10,000 sampled generations with the demo's GPT-2: memory on the way, arrays left behind, and how many texts come out otherwise with other batch shapes. {@code ./lakegen bench
  * generate-soak}
  */
 public final class GenerateSoakBench {
   private static final int GENERATIONS = 10_000;
   private static final int WINDOW = 500;
+
+  /** The memory is told each time so many texts are done. */
+  private static final int REPORTED = 2000;
 
   private GenerateSoakBench() {}
 
@@ -78,12 +80,11 @@ public final class GenerateSoakBench {
         window.add(generator.prepare(new Prompt(prompt.getBytes(StandardCharsets.UTF_8), i)));
       }
       generator.infer(window).forEach(t -> texts.add(t.get(0)));
-      if (report != null && texts.size() == GENERATIONS / 5) {
-        report.figure("rss_mb_after_2000", Report.memory("VmRSS"));
+      if (report != null && texts.size() % REPORTED == 0) {
+        report.figure("rss_mb_after_" + texts.size(), Report.memory("VmRSS"));
       }
     }
     if (report != null) {
-      report.figure("rss_mb_after_10000", Report.memory("VmRSS"));
       report.figure("generations_per_second", GENERATIONS / ((System.nanoTime() - start) / 1e9));
     }
     return texts;
