@@ -19,8 +19,8 @@ import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 
 /**
- * 10,000 sampled generations with the demo's GPT-2: memory on the way, arrays left behind, and how many texts come out otherwise with other batch shapes. {@code ./lakegen bench
- * generate-soak}
+ * 10,000 sampled generations with the demo's GPT-2: memory on the way, arrays left behind, and how
+ * many texts come out otherwise with other batch shapes. {@code ./lakegen bench generate-soak}
  */
 public final class GenerateSoakBench {
   private static final int GENERATIONS = 10_000;

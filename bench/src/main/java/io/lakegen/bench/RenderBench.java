@@ -57,8 +57,7 @@ public final class RenderBench {
     Spent job = Spent.by(() -> lakegen("float32", "job"));
     report.figure("job_seconds_per_image", job.seconds() / IMAGES);
     JsonNode diffusers =
-        Peer.run(
-            "bench/render_diffusers.py", "time", folder.toString(), Integer.toString(threads));
+        Peer.run("bench/render_diffusers.py", "time", folder.toString(), Integer.toString(threads));
     if (diffusers.path("images").asInt() != IMAGES || diffusers.path("width").asInt() != 256) {
       throw new IllegalStateException("diffusers: " + diffusers + " (expected: the same images)");
     }
