@@ -2,7 +2,6 @@ package io.lakegen.bench;
 
 import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.jobs.Main;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.ModelPack;
@@ -23,7 +22,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.sql.Row;
@@ -54,7 +52,7 @@ public final class CaptionBench {
   public static void main(String[] args) throws Exception {
     int photos = args.length > 0 ? Integer.parseInt(args[0]) : 120;
     String dtype = args.length > 1 ? args[1] : "float32";
-    python("prepare", "--photos", photos, "--dtype", dtype);
+    Peer.output(step("prepare", "--photos", photos, "--dtype", dtype));
     SparkSession spark =
         SparkSession.builder()
             .master("local[2]")
@@ -76,21 +74,18 @@ public final class CaptionBench {
     large();
     decode();
     JsonNode before = transformers(0, photos / 2);
-    double cpu = cpuSeconds();
-    long start = System.nanoTime();
-    String output = job("photos-" + photos);
-    double seconds = (System.nanoTime() - start) / 1e9;
-    double cpuSeconds = cpuSeconds() - cpu;
+    String output = FOLDER.resolve("out-" + UUID.randomUUID()).toString();
+    Spent job = Spent.by(() -> job("photos-" + photos, output));
     // The machine's speed drifts: transformers runs on both sides of the job, half of the
     // photographs each.
     JsonNode after = transformers(photos / 2, photos);
     double reference = before.path("seconds").asDouble() + after.path("seconds").asDouble();
     double referenceCpu =
         before.path("cpuSeconds").asDouble() + after.path("cpuSeconds").asDouble();
-    report.figure("job_photos_per_second", photos / seconds);
+    report.figure("job_photos_per_second", photos / job.seconds());
     report.figure("transformers_photos_per_second", photos / reference);
-    report.figure("job_over_transformers", reference / seconds);
-    report.figure("job_over_transformers_cpu_seconds", referenceCpu / cpuSeconds);
+    report.figure("job_over_transformers", reference / job.seconds());
+    report.figure("job_over_transformers_cpu_seconds", referenceCpu / job.cpuSeconds());
     report.figure("equal_captions", equal(output, before, after));
     report.print();
   }
@@ -100,7 +95,7 @@ public final class CaptionBench {
    * that it ever had.
    */
   private void large() throws IOException {
-    job("large");
+    job("large", FOLDER.resolve("out-" + UUID.randomUUID()).toString());
     double model;
     try (Stream<Path> files = Files.list(pack())) {
       model = files.mapToLong(f -> f.toFile().length()).sum() / 1048576.0;
@@ -112,7 +107,7 @@ public final class CaptionBench {
 
   /** Decoding and preprocessing of 12-megapixel JPEGs, in seconds of one thread's processor. */
   private void decode() throws Exception {
-    double pillow = python("decode").path("seconds").asDouble();
+    double pillow = Peer.run(step("decode")).path("seconds").asDouble();
     List<byte[]> files = new ArrayList<>();
     try (Stream<Path> paths = Files.list(FOLDER.resolve("large"))) {
       for (Path path : paths.sorted().toList()) {
@@ -138,8 +133,7 @@ public final class CaptionBench {
     }
   }
 
-  private String job(String input) {
-    String output = FOLDER.resolve("out-" + UUID.randomUUID()).toString();
+  private void job(String input, String output) {
     String[] args = {
       "caption",
       "--input",
@@ -154,11 +148,11 @@ public final class CaptionBench {
     if (Main.run(args, System.out, System.err) != 0) {
       throw new IllegalStateException("the job failed");
     }
-    return output;
   }
 
   private JsonNode transformers(int from, int to) throws Exception {
-    return python("caption", "--photos", photos, "--dtype", dtype, "--from", from, "--to", to);
+    return Peer.run(
+        step("caption", "--photos", photos, "--dtype", dtype, "--from", from, "--to", to));
   }
 
   private double equal(String output, JsonNode... references) {
@@ -175,29 +169,13 @@ public final class CaptionBench {
     return equal / photos;
   }
 
-  private static double cpuSeconds() {
-    return ((com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean())
-            .getProcessCpuTime()
-        / 1e9;
-  }
-
-  /** Runs a step of caption_transformers.py; its last line is JSON, but for {@code prepare}. */
-  private static JsonNode python(Object... arguments) throws Exception {
-    List<String> command = new ArrayList<>();
-    command.add(System.getenv().getOrDefault("LAKEGEN_PYTHON", "python3"));
-    command.add("bench/caption_transformers.py");
-    command.add(arguments[0].toString());
-    command.add(FOLDER.toString());
-    Arrays.stream(arguments).skip(1).map(Object::toString).forEach(command::add);
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    List<String> lines =
-        process.inputReader().lines().collect(Collectors.toCollection(ArrayList::new));
-    if (process.waitFor() != 0) {
-      throw new IllegalStateException(String.join(" ", command) + " failed");
-    }
-    return arguments[0].equals("prepare")
-        ? null
-        : new ObjectMapper().readTree(lines.get(lines.size() - 1));
+  /** Arguments for a step of caption_transformers.py. */
+  private static String[] step(Object... arguments) {
+    List<String> words = new ArrayList<>();
+    words.add("bench/caption_transformers.py");
+    words.add(arguments[0].toString());
+    words.add(FOLDER.toString());
+    Arrays.stream(arguments).skip(1).map(Object::toString).forEach(words::add);
+    return words.toArray(String[]::new);
   }
 }

@@ -72,17 +72,6 @@ public final class EmbedBench {
     ModelPool.closeAll();
   }
 
-  /**
-   * Seconds of all processors that this process has used: unlike the clock, it does not count what
-   * other processes take.
-   */
-  private static double cpuSeconds() {
-    return ((com.sun.management.OperatingSystemMXBean)
-                java.lang.management.ManagementFactory.getOperatingSystemMXBean())
-            .getProcessCpuTime()
-        / 1e9;
-  }
-
   private void run(Path corpus) throws Exception {
     delete(folder);
     Files.createDirectories(folder);
@@ -94,14 +83,14 @@ public final class EmbedBench {
       TextEmbedder embedder = new TextEmbedder(model);
       // A first round on a tenth of the corpus warms all three up.
       engine(embedder, texts.subList(0, texts.size() / 10));
-      double cpu = cpuSeconds();
+      double cpu = Spent.processorSeconds();
       double engine = texts.size() / engine(embedder, texts);
-      double engineCpu = cpuSeconds() - cpu;
+      double engineCpu = Spent.processorSeconds() - cpu;
       report.figure("engine_rows_per_second", engine);
       warmUp(corpus);
-      cpu = cpuSeconds();
+      cpu = Spent.processorSeconds();
       double job = texts.size() / job(corpus);
-      report.figure("job_over_engine_cpu_seconds", (cpuSeconds() - cpu) / engineCpu);
+      report.figure("job_over_engine_cpu_seconds", (Spent.processorSeconds() - cpu) / engineCpu);
       report.figure("job_rows_per_second", job);
       double naive = texts.size() / naive(corpus, embedder);
       report.figure("naive_rows_per_second", naive);

@@ -13,7 +13,14 @@ final class Peer {
 
   /** Runs a script, which prints one line of JSON at its end. */
   static JsonNode run(String... scriptAndArguments) throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>(List.of(System.getenv("LAKEGEN_PYTHON")));
+    String printed = output(scriptAndArguments);
+    return new ObjectMapper().readTree(printed.lines().reduce((a, b) -> b).orElseThrow());
+  }
+
+  /** Runs a script and gives what it prints. */
+  static String output(String... scriptAndArguments) throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>();
+    command.add(System.getenv().getOrDefault("LAKEGEN_PYTHON", "python3"));
     command.addAll(List.of(scriptAndArguments));
     Process process =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
@@ -21,6 +28,6 @@ final class Peer {
     if (process.waitFor() != 0) {
       throw new IllegalStateException(String.join(" ", command) + " failed: " + printed);
     }
-    return new ObjectMapper().readTree(printed.lines().reduce((a, b) -> b).orElseThrow());
+    return printed;
   }
 }

@@ -11,13 +11,17 @@ record Spent(double seconds, double cpuSeconds) {
   }
 
   static <E extends Exception> Spent by(Work<E> work) throws E {
-    double cpu = cpu();
+    double cpu = processorSeconds();
     long start = System.nanoTime();
     work.run();
-    return new Spent((System.nanoTime() - start) / 1e9, cpu() - cpu);
+    return new Spent((System.nanoTime() - start) / 1e9, processorSeconds() - cpu);
   }
 
-  private static double cpu() {
+  /**
+   * Seconds of all processors that this process has used: unlike the clock, it does not count what
+   * other processes take.
+   */
+  static double processorSeconds() {
     return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean())
             .getProcessCpuTime()
         / 1e9;
