@@ -96,6 +96,8 @@ class Git(Family):
         model = copy.deepcopy(self.reference)
         fold_quick_gelu(model)
         model.to(self.dtype)
+        # transformers gives its vision tower eager attention too, which holds all the weights at once.
+        model.git.image_encoder.config._attn_implementation = "sdpa"
         for layer in model.git.encoder.layer:
             attention = layer.attention.self
             attention.forward = MethodType(_self_attention, attention)

@@ -16,7 +16,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Infers the prepared rows of one window: sorts them by cost, cuts batches that keep to the budget,
+ * Infers prepared rows window by window: sorts them by cost, cuts batches that keep to the budget,
  * and finds for every row a result or an error. Used by one thread.
  */
 final class BatchRunner<P, O> {
@@ -32,6 +32,9 @@ final class BatchRunner<P, O> {
   private final BatchBudget budget;
   private final ScoringStats stats;
 
+  /** Rows of the last window that wait to fill a batch of the next one. */
+  private List<Slot<P, O>> waiting = List.of();
+
   BatchRunner(ModelTask<?, P, O> task, BatchBudget budget, ScoringStats stats) {
     this.task = task;
     this.budget = budget;
@@ -44,20 +47,30 @@ final class BatchRunner<P, O> {
     final int cost;
     O result;
     RowError error;
+    private boolean waited;
 
     Slot(P prepared, int cost, RowError error) {
       this.prepared = prepared;
       this.cost = cost;
       this.error = error;
     }
+
+    boolean isPending() {
+      return result == null && error == null;
+    }
   }
 
-  /** Fills in the outcome of every slot that has no error yet. */
-  void run(List<Slot<P, O>> window) {
+  /**
+   * Fills in the outcome of every slot that has no error yet, those that the window before left
+   * pending included. Unless this window is the last, rows that make no full batch stay pending.
+   */
+  void run(List<Slot<P, O>> window, boolean last) {
+    List<Slot<P, O>> rows = new ArrayList<>(waiting);
+    rows.addAll(window);
     Map<Object, Slot<P, O>> first = new HashMap<>();
     Map<Slot<P, O>, Slot<P, O>> twins = new HashMap<>();
     Map<Object, List<Slot<P, O>>> groups = new LinkedHashMap<>();
-    for (Slot<P, O> slot : window) {
+    for (Slot<P, O> slot : rows) {
       if (slot.error == null) {
         Object identity = task.identity(slot.prepared);
         Slot<P, O> same = identity == null ? null : first.putIfAbsent(identity, slot);
@@ -68,22 +81,32 @@ final class BatchRunner<P, O> {
         }
       }
     }
-    groups.values().forEach(this::inferInBatches);
+    groups.values().forEach(group -> inferInBatches(group, last));
     twins.forEach(
         (slot, same) -> {
           slot.result = same.result;
           slot.error = same.error;
+          stats.add(Counter.rows, slot.isPending() ? 0 : 1);
+          stats.add(Counter.failed, slot.error == null ? 0 : 1);
         });
-    stats.add(Counter.rows, twins.size());
-    stats.add(Counter.failed, twins.keySet().stream().filter(s -> s.error != null).count());
+    waiting = window.stream().filter(Slot::isPending).toList();
+    waiting.forEach(slot -> slot.waited = true);
   }
 
-  private void inferInBatches(List<Slot<P, O>> rows) {
+  private void inferInBatches(List<Slot<P, O>> rows, boolean last) {
     // The longest rows go first, so that a batch that does not fit into memory is met early and
     // teaches the rest.
     rows.sort(Comparator.comparingInt((Slot<P, O> s) -> s.cost).reversed());
     for (int from = 0; from < rows.size(); ) {
       int to = batchEnd(rows, from);
+      boolean full = (to - from + 1L) * rows.get(from).cost > budget.current();
+      // A row waits once at most: the window it came in waits with it.
+      if (to == rows.size()
+          && !full
+          && !last
+          && rows.subList(from, to).stream().noneMatch(slot -> slot.waited)) {
+        return;
+      }
       if (infer(rows.subList(from, to))) {
         from = to;
       }

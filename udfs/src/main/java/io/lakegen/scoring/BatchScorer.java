@@ -93,8 +93,11 @@ public final class BatchScorer<I, P, O> implements Iterator<Scored<I, O>>, AutoC
       if (current == null) {
         return false;
       }
-      await(current.outcomes());
+      List<Slot<P, O>> slots = await(current.outcomes());
       fill();
+      if (slots.stream().anyMatch(Slot::isPending)) {
+        await(windows.element().outcomes());
+      }
     }
     return true;
   }
@@ -144,6 +147,7 @@ public final class BatchScorer<I, P, O> implements Iterator<Scored<I, O>>, AutoC
       List<I> part = inputs.subList(from, Math.min(inputs.size(), from + chunk));
       prepared.add(prepareThreads.submit(() -> prepare(part)));
     }
+    boolean last = !rows.hasNext();
     Future<List<Slot<P, O>>> outcomes =
         inferThread.submit(
             () -> {
@@ -151,7 +155,7 @@ public final class BatchScorer<I, P, O> implements Iterator<Scored<I, O>>, AutoC
               for (Future<List<Slot<P, O>>> part : prepared) {
                 window.addAll(part.get());
               }
-              runner.run(window);
+              runner.run(window, last);
               return window;
             });
     return new Window<>(inputs, outcomes);

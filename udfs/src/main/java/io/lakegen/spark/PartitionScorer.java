@@ -80,8 +80,7 @@ public final class PartitionScorer<I, P, O>
 
               @Override
               public RowFormat.Input<I> next() {
-                // Spark reuses the row it hands out, and a window holds many.
-                return format.read(rows.next().copy());
+                return format.read(rows.next());
               }
             },
             new RowFormat.Adapter<>(task),

@@ -30,8 +30,12 @@ final class RowFormat<I, P, O> {
   private final UTF8String paramsSha256;
   private final UTF8String runId;
 
-  /** An input row with its identity and either the task's input or the reason why there is none. */
-  record Input<I>(InternalRow row, String key, long seed, I value, RowError error) {}
+  /**
+   * What is left of an input row: the columns that go to the output, its identity, and either the
+   * task's input or the reason why there is none. Nothing else of the row is kept: a window would
+   * hold every picture twice.
+   */
+  record Input<I>(Object[] passedThrough, String key, long seed, I value, RowError error) {}
 
   RowFormat(ScoringPlan<I, P, O> plan) {
     this.plan = plan;
@@ -50,18 +54,29 @@ final class RowFormat<I, P, O> {
     this.runId = UTF8String.fromString(plan.runId());
   }
 
+  /**
+   * @param row may be reused by the caller afterwards
+   */
   Input<I> read(InternalRow row) {
+    Object[] kept = new Object[passedThrough.length];
+    for (int i = 0; i < kept.length; i++) {
+      int ordinal = passedThrough[i];
+      if (!row.isNullAt(ordinal)) {
+        kept[i] =
+            readable(InternalRow.copyValue(row.get(ordinal, inputFields[ordinal].dataType())));
+      }
+    }
     String key = keys.of(row);
     long seed = RowKey.seed(plan.jobSeed(), key);
     if (readError >= 0 && !row.isNullAt(readError)) {
       InternalRow error = row.getStruct(readError, 2);
       return new Input<>(
-          row, key, seed, null, new RowError("read", error.getString(0), error.getString(1)));
+          kept, key, seed, null, new RowError("read", error.getString(0), error.getString(1)));
     }
     try {
-      return new Input<>(row, key, seed, plan.task().input(row, seed), null);
+      return new Input<>(kept, key, seed, plan.task().input(row, seed), null);
     } catch (RowException e) {
-      return new Input<>(row, key, seed, null, e.error());
+      return new Input<>(kept, key, seed, null, e.error());
     }
   }
 
@@ -83,14 +98,8 @@ final class RowFormat<I, P, O> {
   }
 
   private InternalRow row(Input<I> input, Object[] values, InternalRow error) {
-    Object[] all = new Object[passedThrough.length + taskColumns + 2];
-    int at = 0;
-    for (int ordinal : passedThrough) {
-      all[at++] =
-          input.row().isNullAt(ordinal)
-              ? null
-              : readable(input.row().get(ordinal, inputFields[ordinal].dataType()));
-    }
+    int at = passedThrough.length;
+    Object[] all = Arrays.copyOf(input.passedThrough(), at + taskColumns + 2);
     System.arraycopy(values, 0, all, at, taskColumns);
     at += taskColumns;
     all[at++] = error;

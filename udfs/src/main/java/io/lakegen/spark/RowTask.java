@@ -28,7 +28,8 @@ public interface RowTask<I, P, O> extends Serializable {
   /**
    * Takes the task's input out of a row.
    *
-   * @param row the whole input row; it is not changed or reused while the task runs
+   * @param row the whole input row; it is reused afterwards, so that what is kept must be a copy
+   *     (as {@code getBinary} and {@code getBytes} give)
    * @param seed the row's own seed, the same wherever and whenever the row is processed
    * @throws RowException if the row cannot be read
    */

@@ -52,7 +52,7 @@ class BatchRunnerTest {
   private List<Slot<String, String>> run(FakeTask task, BatchBudget budget, List<String> rows) {
     List<Slot<String, String>> slots = new ArrayList<>();
     rows.forEach(row -> slots.add(new Slot<>(row, task.cost(row), null)));
-    new BatchRunner<>(task, budget, stats).run(slots);
+    new BatchRunner<>(task, budget, stats).run(slots, true);
     return slots;
   }
 
@@ -95,7 +95,7 @@ class BatchRunnerTest {
     RowError error = new RowError("read", "broken_line", "no JSON");
     Slot<String, String> bad = new Slot<>(null, 1, error);
     Slot<String, String> good = new Slot<>("a", 1, null);
-    new BatchRunner<>(task, large(), stats).run(List.of(bad, good));
+    new BatchRunner<>(task, large(), stats).run(List.of(bad, good), true);
     assertThat(bad.error).isSameAs(error);
     assertThat(bad.result).isNull();
     assertThat(good.result).isEqualTo("A");
@@ -350,16 +350,77 @@ class BatchRunnerTest {
         .isEqualTo("UnsupportedOperationException");
   }
 
-  /** Rows that begin with different letters never share a batch, whatever room there is. */
   @Test
-  void rowsOfDifferentGroupsShareNoBatch() {
+  void rowsThatMakeNoFullBatchWaitForTheNextWindowOnce() {
+    FakeTask task = byFirstLetter();
+    BatchRunner<String, String> runner = new BatchRunner<>(task, new BatchBudget(3), stats);
+    List<List<Slot<String, String>>> windows = new ArrayList<>();
+    for (String rows : List.of("a b a a a", "a a a", "c c c c", "c")) {
+      windows.add(
+          Arrays.stream(rows.split(" "))
+              .map(row -> new Slot<String, String>(row, 1, null))
+              .toList());
+    }
+
+    runner.run(windows.get(0), false);
+    assertThat(task.batches).containsExactly(List.of("a", "a", "a"));
+    assertThat(windows.get(0).stream().map(Slot::isPending))
+        .containsExactly(false, true, false, false, true);
+
+    // One more "a" waits now; the "b" will not get company any more.
+    runner.run(windows.get(1), false);
+    assertThat(task.batchSizes()).containsExactly(3, 1, 3);
+    assertThat(windows.get(0)).noneMatch(Slot::isPending);
+    assertThat(windows.get(1).stream().map(Slot::isPending)).containsExactly(false, false, true);
+
+    runner.run(windows.get(2), false);
+    assertThat(task.batchSizes()).containsExactly(3, 1, 3, 1, 3);
+
+    runner.run(windows.get(3), true);
+    assertThat(task.batchSizes()).containsExactly(3, 1, 3, 1, 3, 2);
+    assertThat(windows.stream().flatMap(List::stream))
+        .allSatisfy(
+            slot -> assertThat(slot.result).isEqualTo(slot.prepared.toUpperCase(Locale.ROOT)));
+    assertThat(stats.value(Counter.rows)).isEqualTo(13);
+  }
+
+  @Test
+  void identicalRowsWaitTogether() {
     FakeTask task =
         new FakeTask() {
           @Override
-          public Object group(String prepared) {
-            return prepared.charAt(0);
+          public Object identity(String prepared) {
+            return prepared;
           }
         };
+    BatchRunner<String, String> runner = new BatchRunner<>(task, large(), stats);
+    List<Slot<String, String>> first = List.of(new Slot<>("a", 1, null), new Slot<>("a", 1, null));
+    List<Slot<String, String>> second = List.of(new Slot<>("b", 1, null), new Slot<>("a", 1, null));
+
+    runner.run(first, false);
+    assertThat(task.batches).isEmpty();
+    assertThat(stats.value(Counter.rows)).isZero();
+
+    runner.run(second, false);
+    assertThat(task.batches).containsExactly(List.of("a", "b"));
+    assertThat(first).extracting(s -> s.result).containsExactly("A", "A");
+    assertThat(second).extracting(s -> s.result).containsExactly("B", "A");
+    assertThat(stats.value(Counter.rows)).isEqualTo(4);
+  }
+
+  private static FakeTask byFirstLetter() {
+    return new FakeTask() {
+      @Override
+      public Object group(String prepared) {
+        return prepared.charAt(0);
+      }
+    };
+  }
+
+  /** Rows that begin with different letters never share a batch, whatever room there is. */
+  @Test
+  void rowsOfDifferentGroupsShareNoBatch() {
+    FakeTask task = byFirstLetter();
     List<Slot<String, String>> slots =
         run(task, large(), List.of("apple", "bear", "ant", "bee", "asp", "cat"));
     assertThat(task.batches)

@@ -99,7 +99,10 @@ class BatchScorerTest {
   void windowsGrowToTheirLimitInRows() {
     FakeTask task = new FakeTask();
     score(Collections.nCopies(200, "a"), task);
-    assertThat(task.batchSizes()).containsExactly(4, 16, 64, 64, 52);
+    // Windows of 4, 16, 64, 64 and 52 rows. Without a limit no batch is ever full: the rows of
+    // every
+    // other window wait for those of the next.
+    assertThat(task.batchSizes()).containsExactly(20, 128, 52);
   }
 
   @Test
@@ -116,7 +119,23 @@ class BatchScorerTest {
         task,
         new ScoringOptions(1600, 250, 2),
         new BatchBudget(NO_LIMIT));
-    assertThat(task.batchSizes()).containsExactly(3, 3, 3, 3, 3, 3, 2);
+    // Windows of three rows, two of them in a batch.
+    assertThat(task.batchSizes()).containsExactly(6, 6, 6, 2);
+  }
+
+  @Test
+  void batchesFillUpAcrossWindows() {
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          public long inputBytes(String input) {
+            return 3;
+          }
+        };
+    List<String> rows = Collections.nCopies(42, "a");
+    // Windows of 11 rows, and of 9 in the end.
+    assertGood(rows, score(rows, task, new ScoringOptions(256, 32, 1), new BatchBudget(16)));
+    assertThat(task.batchSizes()).containsExactly(16, 16, 10);
   }
 
   @Test
@@ -135,7 +154,8 @@ class BatchScorerTest {
       }
     }
     assertThat(consumed).isEqualTo(500);
-    assertThat(most).isBetween(11, 30);
+    // One row more tells that the last of the windows is not the last of all.
+    assertThat(most).isBetween(11, 31);
   }
 
   @Test
@@ -153,11 +173,10 @@ class BatchScorerTest {
         score(rows, task, new ScoringOptions(4, 1 << 20, 1), new BatchBudget(NO_LIMIT));
 
     assertGood(rows, scored);
-    // Windows of 1, 4 and 3 rows.
-    assertThat(task.batches)
-        .containsExactly(List.of("a"), List.of("b", "a", "c"), List.of("b", "a"));
+    // Windows of 1, 4 and 3 rows; the first waits for the second.
+    assertThat(task.batches).containsExactly(List.of("a", "b", "c"), List.of("b", "a"));
     assertThat(stats.value(Counter.rows)).isEqualTo(8);
-    assertThat(stats.value(Counter.size)).isEqualTo(6);
+    assertThat(stats.value(Counter.size)).isEqualTo(5);
   }
 
   @Test
