@@ -19,11 +19,11 @@ import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 
 /**
- * 10,000 sampled generations with the demo's GPT-2: memory on the way, arrays left behind, and how
- * many texts come out otherwise with other batch shapes. {@code ./lakegen bench generate-soak}
+ * Thousands of sampled generations with the demo's GPT-2: memory on the way, arrays left behind,
+ * and how many texts come out otherwise with other batch shapes. {@code ./lakegen bench
+ * generate-soak [GENERATIONS]}
  */
 public final class GenerateSoakBench {
-  private static final int GENERATIONS = 10_000;
   private static final int WINDOW = 500;
 
   /** The memory is told each time so many texts are done. */
@@ -33,6 +33,7 @@ public final class GenerateSoakBench {
 
   /** Runs the benchmark. */
   public static void main(String[] args) throws Exception {
+    int generations = args.length > 0 ? Integer.parseInt(args[0]) : 10_000;
     List<String> words = new ArrayList<>();
     for (String line : Files.readAllLines(Path.of("sample-data/prompts/words.jsonl"))) {
       words.add(new ObjectMapper().readTree(line).path("word").asText());
@@ -45,26 +46,33 @@ public final class GenerateSoakBench {
                     Path.of("sample-data/models/definitions-gpt2").toAbsolutePath().toString(),
                     new Configuration()),
             Device.cpu(),
-            Runtime.getRuntime().availableProcessors());
+            // As in a job, whose tasks share out the cores. Threads that share a matrix product
+            // round it as their number and its shape tell.
+            1);
     try (model) {
       int arrays = arrays(model);
-      List<GeneratedText> wide = generate(model, words, 64 * 64, report);
+      List<GeneratedText> wide = generate(model, words, generations, 64 * 64, report);
       report.figure("arrays_left_behind", arrays(model) - arrays);
-      List<GeneratedText> narrow = generate(model, words, 7 * 64, null);
+      List<GeneratedText> narrow = generate(model, words, generations, 7 * 64, null);
       int differing = 0;
+      int roundedOtherwise = 0;
       long tokens = 0;
-      for (int i = 0; i < GENERATIONS; i++) {
+      for (int i = 0; i < generations; i++) {
         differing += wide.get(i).text().equals(narrow.get(i).text()) ? 0 : 1;
+        roundedOtherwise +=
+            wide.get(i).meanLogProbability() == narrow.get(i).meanLogProbability() ? 0 : 1;
         tokens += wide.get(i).tokenCount();
       }
       report.figure("tokens", (double) tokens);
       report.figure("texts_that_differ_between_64_and_7_slots", differing);
+      report.figure("log_probabilities_that_differ", roundedOtherwise);
     }
     report.print();
   }
 
   private static List<GeneratedText> generate(
-      LoadedModel model, List<String> words, long cacheTokens, Report report) throws Exception {
+      LoadedModel model, List<String> words, int generations, long cacheTokens, Report report)
+      throws Exception {
     TextGenerator generator =
         new TextGenerator(
             model,
@@ -73,7 +81,7 @@ public final class GenerateSoakBench {
             cacheTokens);
     List<GeneratedText> texts = new ArrayList<>();
     long start = System.nanoTime();
-    while (texts.size() < GENERATIONS) {
+    while (texts.size() < generations) {
       List<PreparedPrompt> window = new ArrayList<>();
       for (int i = texts.size(); i < texts.size() + WINDOW; i++) {
         String prompt = words.get(i % words.size()) + ":";
@@ -85,7 +93,7 @@ public final class GenerateSoakBench {
       }
     }
     if (report != null) {
-      report.figure("generations_per_second", GENERATIONS / ((System.nanoTime() - start) / 1e9));
+      report.figure("generations_per_second", generations / ((System.nanoTime() - start) / 1e9));
     }
     return texts;
   }

@@ -163,7 +163,6 @@ public final class DecodeLoop<C> {
           && !waiting.isEmpty()
           && (live.isEmpty() || free >= Math.min(atOnce, waiting.size()))) {
         join(waiting, live, free, batch);
-        live.removeIf(g -> g.done);
         free = places - live.size();
       }
       if (!live.isEmpty()) {
@@ -188,7 +187,7 @@ public final class DecodeLoop<C> {
       rows.addAll(next.rows);
     }
     try (NDManager step = model.newManager()) {
-      strategy.advance(batch.join(rows, step), rows, batch);
+      batch.join(rows, step);
     }
   }
 }

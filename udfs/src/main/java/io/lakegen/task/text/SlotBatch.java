@@ -24,19 +24,28 @@ final class SlotBatch<C> implements AutoCloseable {
 
   private static final int PREFILL_STEP = 8;
 
+  /**
+   * On CPUs, matrix products of one to three rows, or of a number that threads share unevenly, run
+   * other kernels than all others and round otherwise: a sampled text would depend on what shared
+   * its batch. Steps of whole multiples of four round alike (MKL, seen with 1 to 8 threads).
+   */
+  private static final int CPU_ROW_STEP = 4;
+
   private final Graph decoder;
   private final ContextEncoder<C> encoder;
   private final NDManager manager;
   private final NDArray cache;
   private final int prefix;
   private final int rowCapacity;
+  private final int rowStep;
+  private final int bufferRows;
   private final int contextCapacity;
   private final List<DecodeRow> live = new ArrayList<>();
   private NDArray cross;
   private NDArray crossMask;
 
   /**
-   * @param rowCapacity rows that fit
+   * @param rowCapacity rows that may be live; on CPUs the buffer has up to three more
    * @param slotCapacity slots of a row, as {@link #slotCapacity} gives them
    * @param contextCapacity longest context of a row
    */
@@ -49,6 +58,8 @@ final class SlotBatch<C> implements AutoCloseable {
     this.decoder = model.graph("decoder");
     this.encoder = encoder;
     this.rowCapacity = rowCapacity;
+    this.rowStep = model.device().isGpu() ? 1 : CPU_ROW_STEP;
+    this.bufferRows = roundUp(rowCapacity, rowStep);
     this.contextCapacity = contextCapacity;
     PackSpec.Cache spec = model.pack().spec().cache().orElseThrow();
     this.prefix = spec.prefix();
@@ -58,7 +69,7 @@ final class SlotBatch<C> implements AutoCloseable {
     try {
       this.cache =
           manager.zeros(
-              new Shape(spec.layers(), 2, rowCapacity, spec.heads(), slotCapacity, spec.headDim()),
+              new Shape(spec.layers(), 2, bufferRows, spec.heads(), slotCapacity, spec.headDim()),
               type);
     } catch (RuntimeException e) {
       manager.close();
@@ -85,33 +96,34 @@ final class SlotBatch<C> implements AutoCloseable {
   }
 
   /**
-   * Takes rows in: fills their contexts and the keys and values of all their tokens.
-   *
-   * @return logits {@code [joined, vocabulary]} of each row's next token, owned by {@code step}
+   * Takes rows in: fills their contexts and the keys and values of all their tokens but the last,
+   * which the next step feeds like every row's newest token.
    */
-  NDArray join(List<DecodeRow> joined, NDManager step) {
+  void join(List<DecodeRow> joined, NDManager step) {
     int first = live.size();
-    int length = joined.stream().mapToInt(DecodeRow::size).max().orElseThrow();
-    length = length == 1 ? 1 : roundUp(length, PREFILL_STEP);
     for (DecodeRow row : joined) {
       row.index = live.size();
-      row.cached = row.size();
+      row.cached = row.size() - 1;
       live.add(row);
     }
-    NDArray view = view(step, cache, first, live.size(), roundUp(prefix + length, SLOT_STEP));
+    int length = roundUp(joined.stream().mapToInt(r -> r.cached).max().orElseThrow(), PREFILL_STEP);
+    NDArray view =
+        view(step, cache, first, live.size(), roundUp(prefix + Math.max(1, length), SLOT_STEP));
     NDList context = encode(joined, first, view, step);
+    if (length == 0) {
+      return;
+    }
     long[] ids = new long[joined.size() * length];
     long[] slots = new long[ids.length];
     long[] last = new long[joined.size()];
     for (int r = 0; r < last.length; r++) {
       DecodeRow row = joined.get(r);
       for (int t = 0; t < length; t++) {
-        ids[r * length + t] = t < row.size() ? row.token(t) : 0;
+        ids[r * length + t] = t < row.cached ? row.token(t) : 0;
         slots[r * length + t] = prefix + (long) t;
       }
-      last[r] = row.size() - 1L;
     }
-    return decode(ids, slots, last, view, context, step);
+    decode(ids, slots, last, view, context, step);
   }
 
   /**
@@ -122,7 +134,7 @@ final class SlotBatch<C> implements AutoCloseable {
   NDArray step(NDManager step) {
     // Free rows that round the batch up write into the slot after their prefix, which the next
     // prompt overwrites; before it, models that see a prefix know no position.
-    int rows = Math.min(rowCapacity, rounded(live.size()));
+    int rows = Math.min(bufferRows, rounded(live.size()));
     long[] ids = new long[rows];
     long[] slots = new long[rows];
     Arrays.fill(slots, prefix);
@@ -138,8 +150,8 @@ final class SlotBatch<C> implements AutoCloseable {
     return rows == live.size() ? logits : logits.get(new NDIndex().addSliceDim(0, live.size()));
   }
 
-  private static int rounded(int rows) {
-    return rows <= 8 ? rows : rows <= 32 ? roundUp(rows, 4) : roundUp(rows, 16);
+  private int rounded(int rows) {
+    return roundUp(rows, rows <= 8 ? rowStep : rows <= 32 ? 4 : 16);
   }
 
   private NDArray decode(
@@ -167,10 +179,10 @@ final class SlotBatch<C> implements AutoCloseable {
       Shape s = keys.getShape();
       cross =
           manager.zeros(
-              new Shape(s.get(0), s.get(1), rowCapacity, s.get(3), contextCapacity, s.get(5)),
+              new Shape(s.get(0), s.get(1), bufferRows, s.get(3), contextCapacity, s.get(5)),
               keys.getDataType());
       // Ones: attention over nothing is NaN, and free rows take part in a rounded batch.
-      crossMask = manager.ones(new Shape(rowCapacity, contextCapacity), mask.getDataType());
+      crossMask = manager.ones(new Shape(bufferRows, contextCapacity), mask.getDataType());
     }
     int end = first + joined.size();
     long length = keys.getShape().get(4);
