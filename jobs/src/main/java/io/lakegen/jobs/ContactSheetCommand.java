@@ -5,91 +5,138 @@ import java.io.PrintStream;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Base64;
 import java.util.Iterator;
 import java.util.Locale;
+import java.util.Objects;
+import java.util.function.Function;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/**
- * Shows a person the output of {@code caption}: one HTML page with every picture and its caption.
- */
+/** Shows a person what {@code render} and {@code caption} made: one HTML page, pictures inline. */
 @Command(name = "demo-contact-sheet", hidden = true, mixinStandardHelpOptions = true)
 final class ContactSheetCommand implements DemoCommand {
   @Option(
-      names = "--input",
-      required = true,
-      description = "Output folder of caption with --thumbnail.")
-  private String input;
+      names = "--renders",
+      description = "Output folder of render, its prompts in the column prompt.")
+  private String renders;
+
+  @Option(names = "--captions", description = "Output folder of caption with --thumbnail.")
+  private String captions;
 
   @Option(names = "--output", required = true, description = "The HTML file to write.")
   private Path output;
 
+  /**
+   * @param name what an error row is called by
+   * @param good an image file, a text and a line of details of a good row
+   */
+  private record Section(
+      String title, Dataset<Row> rows, Function<Row, String> name, Function<Row, Figure> good) {}
+
+  private record Figure(byte[] image, String text, String details) {}
+
   @Override
   public int print(SparkSession spark, PrintStream out) throws IOException {
-    Dataset<Row> rows =
-        spark
-            .read()
-            .parquet(input)
-            .select("path", "thumbnail", "caption", "mean_logprob", "width", "height", "error")
-            .orderBy("path");
+    int count = 0;
     try (Writer page = Files.newBufferedWriter(output)) {
-      int count = write(rows.toLocalIterator(), page);
-      out.println("contact sheet of " + count + " pictures: " + output);
-      return Main.GOOD;
+      page.write(
+          """
+          <!DOCTYPE html>
+          <html lang="en"><head><meta charset="utf-8"><title>Contact sheet</title><style>
+          body { font: 14px/1.4 sans-serif; margin: 24px; background: #fff; color: #1b1b1b }
+          main { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); gap: 16px }
+          figure { margin: 0; padding: 8px; border: 1px solid #d0d0d0; border-radius: 4px }
+          figure.error { border-color: #b00020; background: #fdecee }
+          img { display: block; width: 100%; height: 150px; object-fit: contain }
+          .none { height: 150px; display: grid; place-items: center; color: #b00020; font-weight: bold }
+          small { color: #666; overflow-wrap: anywhere }
+          </style></head><body>
+          """);
+      if (renders != null) {
+        Dataset<Row> rows = spark.read().parquet(renders);
+        Function<Row, String> prompt = row -> Objects.toString(row.getAs("prompt"));
+        count += write(new Section("Renders", rows, prompt, ContactSheetCommand::render), page);
+      }
+      if (captions != null) {
+        Dataset<Row> rows = spark.read().parquet(captions).orderBy("path");
+        Function<Row, String> file = row -> fileName(row.getAs("path"));
+        count += write(new Section("Captions", rows, file, ContactSheetCommand::caption), page);
+      }
+      page.write("</body></html>\n");
     }
+    out.println("contact sheet of " + count + " pictures: " + output);
+    return Main.GOOD;
   }
 
-  private static int write(Iterator<Row> rows, Writer page) throws IOException {
-    page.write(
-        """
-        <!DOCTYPE html>
-        <html lang="en"><head><meta charset="utf-8"><title>Captions</title><style>
-        body { font: 14px/1.4 sans-serif; margin: 24px; background: #fff; color: #1b1b1b }
-        main { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); gap: 16px }
-        figure { margin: 0; padding: 8px; border: 1px solid #d0d0d0; border-radius: 4px }
-        figure.error { border-color: #b00020; background: #fdecee }
-        img { display: block; width: 100%; height: 150px; object-fit: contain }
-        .none { height: 150px; display: grid; place-items: center; color: #b00020; font-weight: bold }
-        small { color: #666; overflow-wrap: anywhere }
-        </style></head><body><h1>Captions</h1><main>
-        """);
+  private static Figure render(Row row) {
+    return new Figure(
+        row.getAs("image"),
+        row.getAs("prompt"),
+        String.format(
+            Locale.ROOT,
+            "%s, %d steps, guidance %.1f, seed %d",
+            row.<String>getAs("scheduler"),
+            row.<Integer>getAs("steps"),
+            row.<Double>getAs("guidance_scale"),
+            row.<Long>getAs("seed")));
+  }
+
+  private static Figure caption(Row row) {
+    return new Figure(
+        row.getAs("thumbnail"),
+        row.getAs("caption"),
+        String.format(
+            Locale.ROOT,
+            "%.2f per token, %d × %d, %s",
+            row.<Double>getAs("mean_logprob"),
+            row.<Integer>getAs("width"),
+            row.<Integer>getAs("height"),
+            fileName(row.getAs("path"))));
+  }
+
+  private static int write(Section section, Writer page) throws IOException {
+    page.write("<h1>" + section.title() + "</h1><main>\n");
     int count = 0;
-    for (; rows.hasNext(); count++) {
-      figure(rows.next(), page);
+    for (Iterator<Row> rows = section.rows().toLocalIterator(); rows.hasNext(); count++) {
+      Row row = rows.next();
+      Row error = row.getAs("error");
+      if (error == null) {
+        Figure figure = section.good().apply(row);
+        page.write(
+            "<figure><img alt=\"\" src=\"data:"
+                + (figure.image()[0] == (byte) 0xFF ? "image/jpeg" : "image/png")
+                + ";base64,"
+                + Base64.getEncoder().encodeToString(figure.image())
+                + "\">");
+        write(figure.text(), figure.details(), page);
+      } else {
+        page.write(
+            "<figure class=\"error\"><div class=\"none\">"
+                + escape(error.getAs("type"))
+                + "</div>");
+        write(
+            error.getAs("stage") + ": " + error.getAs("message"), section.name().apply(row), page);
+      }
     }
-    page.write("</main></body></html>\n");
+    page.write("</main>\n");
     return count;
   }
 
-  private static void figure(Row row, Writer page) throws IOException {
-    String path = row.getAs("path");
-    Row error = row.getAs("error");
-    if (error != null) {
-      page.write(
-          "<figure class=\"error\"><div class=\"none\">"
-              + escape(error.<String>getAs("type"))
-              + "</div><figcaption>"
-              + escape(error.<String>getAs("stage") + ": " + error.<String>getAs("message")));
-    } else {
-      page.write(
-          "<figure><img alt=\"\" src=\"data:image/jpeg;base64,"
-              + java.util.Base64.getEncoder().encodeToString(row.getAs("thumbnail"))
-              + "\"><figcaption>"
-              + escape(row.getAs("caption"))
-              + String.format(
-                  Locale.ROOT,
-                  "<br><small>%.2f per token, %d &times; %d</small>",
-                  row.<Double>getAs("mean_logprob"),
-                  row.<Integer>getAs("width"),
-                  row.<Integer>getAs("height")));
-    }
+  private static void write(String text, String details, Writer page) throws IOException {
     page.write(
-        "<br><small>"
-            + escape(path.substring(path.lastIndexOf('/') + 1))
+        "<figcaption>"
+            + escape(text)
+            + "<br><small>"
+            + escape(details)
             + "</small></figcaption></figure>\n");
+  }
+
+  private static String fileName(String path) {
+    return path.substring(path.lastIndexOf('/') + 1);
   }
 
   /** Captions and paths are data: nothing of them may become markup. */

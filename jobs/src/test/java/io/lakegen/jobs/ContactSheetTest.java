@@ -48,11 +48,36 @@ class ContactSheetTest {
             "--max-error-rate",
             0.5);
     assertThat(captions.status()).as(captions.err()).isZero();
+    Path prompts =
+        Files.write(
+            folder.resolve("prompts.jsonl"),
+            List.of("{\"prompt\": \"<b>w1\"}", "{\"prompt\": \"\"}", "{\"prompt\": \"w2\"}"));
+    Result renders =
+        Jobs.run(
+            "render",
+            "--input",
+            prompts,
+            "--model",
+            RESOURCES.resolve("fixtures/stable-diffusion/pack"),
+            "--output",
+            folder.resolve("renders"),
+            "--num-inference-steps",
+            2,
+            "--max-error-rate",
+            0.5);
+    assertThat(renders.status()).as(renders.err()).isZero();
     Path page = folder.resolve("sheet.html");
     Result sheet =
-        Jobs.run("demo-contact-sheet", "--input", folder.resolve("out"), "--output", page);
+        Jobs.run(
+            "demo-contact-sheet",
+            "--renders",
+            folder.resolve("renders"),
+            "--captions",
+            folder.resolve("out"),
+            "--output",
+            page);
     assertThat(sheet.status()).as(sheet.err()).isZero();
-    assertThat(sheet.out()).isEqualTo("contact sheet of 3 pictures: " + page + "\n");
+    assertThat(sheet.out()).isEqualTo("contact sheet of 6 pictures: " + page + "\n");
     return page;
   }
 
@@ -74,7 +99,7 @@ class ContactSheetTest {
                 "--headless",
                 "--no-sandbox",
                 "--disable-gpu",
-                "--window-size=900,700",
+                "--window-size=900,1100",
                 "--user-data-dir=" + folder.resolve("profile")));
     command.addAll(List.of(options));
     command.add(page.toUri().toString());
@@ -99,11 +124,13 @@ class ContactSheetTest {
     assumeTrue(chromium != null, "no chromium on the PATH");
 
     String document = browse(chromium, page, "--dump-dom");
-    assertThat(document).contains("<title>Captions</title>").doesNotContain("<img src=\"x\"");
-    assertThat(document.split("<figure", -1)).hasSize(4);
-    assertThat(document.split("<figure class=\"error\"", -1)).hasSize(2);
+    assertThat(document).contains("<title>Contact sheet</title>").doesNotContain("<img src=\"x\"");
+    assertThat(document.split("<figure", -1)).hasSize(7);
+    assertThat(document.split("<figure class=\"error\"", -1)).hasSize(3);
     assertThat(document)
         .contains("&lt;img src=x onerror=document.title=1&gt;&amp;amp;.jpg")
+        .contains("&lt;b&gt;w1<br><small>DDIMScheduler, 2 steps, guidance 7.5, seed")
+        .contains("empty_text")
         .contains("not_an_image")
         .contains("prepare: the file starts with bytes 74 68 69 73");
 
