@@ -21,7 +21,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 SIZE, STEPS, GUIDANCE, BATCH = 256, 10, 7.5, 4
-PROMPTS = 8
+PROMPTS = 16
 WORDS = 1000
 LENGTH = 77
 

@@ -138,7 +138,7 @@ def test_manifest_of_a_captioner(exported):
 
 def test_manifest_of_a_pipeline(exported):
     spec = exported("stable-diffusion").spec
-    assert spec["latents"] == {"channels": 4, "scale": 2, "scalingFactor": 0.18215}
+    assert spec["latents"] == {"channels": 4, "scale": 2, "multiple": 2, "scalingFactor": 0.18215}
     assert spec["scheduler"]["_class_name"] == "DDIMScheduler"
     assert spec["generation"] == {"bos": 1, "pad": 0, "eos": [2], "maxLength": 24}
 

@@ -8,7 +8,7 @@
                   [B, C, H / s, W / s], not yet multiplied by `latents.scalingFactor`
 
 A text is padded to `tokenizer.maxLength` with `generation.pad`, as diffusers does; the text encoder has no mask.
-h and w are multiples of 2 to the number of times that the UNet halves them (8 in Stable Diffusion).
+h and w are multiples of `latents.multiple`: 2 to the number of times that the UNet halves them (8 in Stable Diffusion).
 """
 
 import copy
@@ -142,6 +142,7 @@ class StableDiffusion(Family):
             "latents": {
                 "channels": unet.in_channels,
                 "scale": self.scale,
+                "multiple": 2**self.reference.unet.num_upsamplers,
                 "scalingFactor": vae.scaling_factor,
             },
         }

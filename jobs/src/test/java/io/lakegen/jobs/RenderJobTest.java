@@ -165,7 +165,7 @@ class RenderJobTest {
     assertThat(good.stream().map(r -> r.<Long>getAs("seed"))).containsOnly(42L);
     assertThat(rows.stream().map(RenderJobTest::error).filter(e -> e != null))
         .containsExactlyInAnyOrder(
-            "prepare/bad_option: height: 33 (expected: a multiple of 2 pixels, at most 4096)",
+            "prepare/bad_option: height: 33 (expected: a multiple of 4 pixels, at most 4096)",
             "prepare/bad_option: seed: many (expected: a whole number)");
   }
 
@@ -245,7 +245,7 @@ class RenderJobTest {
             "seed,width");
     assertThat(result.status()).isEqualTo(2);
     assertThat(result.err())
-        .contains("height: 33 (expected: a multiple of 2 pixels, at most 4096)")
+        .contains("height: 33 (expected: a multiple of 4 pixels, at most 4096)")
         .contains("num-inference-steps: 0 (expected: 1 to 999)")
         .contains("strength: 0.5 (expected: only with image-column)")
         .contains("override-columns: seed is boolean (expected: a column of type string or number)")

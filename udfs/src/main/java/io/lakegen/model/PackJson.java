@@ -190,13 +190,16 @@ final class PackJson {
   }
 
   private PackSpec.Latents latents(JsonNode node) {
-    keys(node, "channels scale scalingFactor");
+    keys(node, "channels scale multiple scalingFactor");
     JsonNode factor = node.path("scalingFactor");
     if (!factor.isNumber() || factor.asDouble() <= 0) {
       fail("scalingFactor", factor, "a number above 0");
     }
     return new PackSpec.Latents(
-        positive(node, "channels"), positive(node, "scale"), factor.asDouble());
+        positive(node, "channels"),
+        positive(node, "scale"),
+        positive(node, "multiple"),
+        factor.asDouble());
   }
 
   private PackSpec.Source source(JsonNode node) {

@@ -131,9 +131,10 @@ public record PackSpec(
    *
    * @param channels channels of a latent
    * @param scale pixels per latent along each side
+   * @param multiple sides of a latent image are multiples of this, since the model halves them
    * @param scalingFactor what latents are divided by before decoding
    */
-  public record Latents(int channels, int scale, double scalingFactor) {}
+  public record Latents(int channels, int scale, int multiple, double scalingFactor) {}
 
   /** Origin and licence (SPDX identifier or name) of the weights. */
   public record Source(String id, String revision, String licence) {}

@@ -98,7 +98,9 @@ class PackJsonTest {
                           .replace('\'', '"')));
               root.set(
                   "latents",
-                  json("{'channels': 4, 'scale': 8, 'scalingFactor': 0.5}".replace('\'', '"')));
+                  json(
+                      "{'channels': 4, 'scale': 8, 'multiple': 2, 'scalingFactor': 0.5}"
+                          .replace('\'', '"')));
             });
 
     assertThat(spec.tokenizer().orElseThrow().chatTemplate()).contains("<user>{prompt}</user>");
@@ -118,7 +120,7 @@ class PackJsonTest {
                 9));
     assertThat(spec.embedding()).isEmpty();
     assertThat(spec.scheduler()).isEqualTo(Map.of("beta_start", 0.00085, "steps_offset", 1));
-    assertThat(spec.latents()).contains(new PackSpec.Latents(4, 8, 0.5));
+    assertThat(spec.latents()).contains(new PackSpec.Latents(4, 8, 2, 0.5));
   }
 
   @Test
@@ -178,7 +180,7 @@ class PackJsonTest {
           generation         | {"maxLength": 1, "suppress": [1, "a"]} | generation.suppress: [1,"a"] (expected: a list of token ids)
           generation         | {"eos": [2]} | generation.maxLength: missing (expected: a whole number above 0)
           scheduler          | "DDIM"       | scheduler: "DDIM" (expected: an object)
-          latents            | {"channels": 4, "scale": 8, "scalingFactor": 0} | latents.scalingFactor: 0 (expected: a number above 0)
+          latents            | {"channels": 4, "scale": 8, "multiple": 8, "scalingFactor": 0} | latents.scalingFactor: 0 (expected: a number above 0)
           source             |              | source: missing (expected: an object)
           source/id          | ""           | source.id: "" (expected: a model's name)
           source/revision    | 1            | source.revision: 1 (expected: a text)

@@ -6,7 +6,7 @@ package io.lakegen.task.diffusion;
  *
  * @param prompt token ids, padded to the length that the text encoder was trained with
  * @param negativePrompt likewise; what guidance leads away from
- * @param height in pixels, a multiple of the pack's {@code latents.scale}
+ * @param height in pixels, a multiple of the pack's {@code latents.scale * latents.multiple}
  * @param width likewise
  * @param steps from pure noise
  * @param guidanceScale weight of the prompt, {@code w} of equation 2 of Imagen (arXiv 2205.11487);

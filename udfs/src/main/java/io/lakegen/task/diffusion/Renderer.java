@@ -107,9 +107,10 @@ public final class Renderer
   private static List<String> problems(
       PackSpec spec, SchedulerConfig scheduler, ImageOptions image) {
     List<String> problems = new ArrayList<>();
-    int scale = spec.latents().orElseThrow().scale();
-    side(problems, "height", image.height(), scale);
-    side(problems, "width", image.width(), scale);
+    PackSpec.Latents latents = spec.latents().orElseThrow();
+    int multiple = latents.scale() * latents.multiple();
+    side(problems, "height", image.height(), multiple);
+    side(problems, "width", image.width(), multiple);
     if (image.numInferenceSteps() < 1 || image.numInferenceSteps() > scheduler.maxSteps()) {
       problems.add(
           "num-inference-steps: "
@@ -124,14 +125,14 @@ public final class Renderer
     return problems;
   }
 
-  private static void side(List<String> problems, String key, int value, int scale) {
-    if (value < scale || value > MAX_SIDE || value % scale != 0) {
+  private static void side(List<String> problems, String key, int value, int multiple) {
+    if (value < multiple || value > MAX_SIDE || value % multiple != 0) {
       problems.add(
           key
               + ": "
               + value
               + " (expected: a multiple of "
-              + scale
+              + multiple
               + " pixels, at most "
               + MAX_SIDE
               + ")");

@@ -219,8 +219,8 @@ class RendererTest {
                 renderer.prepare(input("bread", new ImageOptions("", 33, 9000, 0, Double.NaN), 1)))
         .isInstanceOf(RowException.class)
         .hasMessage(
-            "height: 33 (expected: a multiple of 2 pixels, at most 4096); "
-                + "width: 9000 (expected: a multiple of 2 pixels, at most 4096); "
+            "height: 33 (expected: a multiple of 4 pixels, at most 4096); "
+                + "width: 9000 (expected: a multiple of 4 pixels, at most 4096); "
                 + "num-inference-steps: 0 (expected: 1 to 999); "
                 + "guidance-scale: NaN (expected: a number)");
     assertThatThrownBy(() -> renderer.prepare(input(" ", IMAGE, 1)))
