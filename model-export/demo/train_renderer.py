@@ -7,6 +7,7 @@ The autoencoder (AutoencoderKL) is trained first, then the text encoder (CLIPTex
 latents: v-prediction, min-SNR weights (Hang et al. 2023, arXiv 2303.09556), texts left out at times for
 classifier-free guidance. Each phase is given minutes, not steps, and its learning rate follows the clock; what is
 saved on the way (running averages of the weights) is a whole pipeline too, but sharper after the full time.
+`grid.png` shows the prompts of the demo: real pictures, and below each what was rendered.
 
 The measure: a captioner pack names rendered pictures and the real pictures of the same names. The last weights count:
 no choice is made on the held-out part.
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from packages import bucket, fetch
+from PIL import Image
 from tokenizers import Tokenizer
 from torch.nn import functional as F
 from train_captioner import CLS, PAD, SEP, SIZE, load, make_tokenizer, on_white, score
@@ -372,6 +374,13 @@ def measure(
     return measured
 
 
+def grid(real: torch.Tensor, rendered: torch.Tensor, columns: int = 8) -> Image.Image:
+    """Rows of real pictures, float RGB [N, 3, h, w] in 0..255, each above a row of rendered ones; N is a multiple."""
+    pairs = torch.stack([real.unflatten(0, (-1, columns)), rendered.unflatten(0, (-1, columns))], 1)
+    lines = pairs.flatten(0, 1).permute(0, 3, 1, 4, 2)
+    return Image.fromarray(lines.flatten(2, 3).flatten(0, 1).byte().numpy())
+
+
 def to_model(pictures: torch.Tensor) -> torch.Tensor:
     """0..255 to -1..1."""
     return pictures / 127.5 - 1
@@ -437,6 +446,11 @@ def main() -> None:
         "guidance_scale": GUIDANCE,
         **measure(pipeline, Captioner(options.captioner), parts, options.seed),
     }
+    lines = (ROOT / "sample-data/prompts/pictures.jsonl").read_text().splitlines()
+    prompts = [json.loads(line)["prompt"] for line in lines]
+    numbers = {sample.caption: i for i, sample in enumerate(samples)}
+    real = pictures[[numbers[prompt] for prompt in prompts]]
+    grid(real, render(pipeline, prompts, options.seed)).save(options.out / "grid.png")
     (options.out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     print(json.dumps(metrics, indent=1))
 

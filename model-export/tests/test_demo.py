@@ -5,6 +5,7 @@ import math
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -184,6 +185,13 @@ def test_centring_the_latents_leaves_the_pictures_as_they_are():
         renderer.centre(vae, renderer.latents_of(vae, pictures)[0])
         after = vae.decode(vae.encode(pictures).latent_dist.mean).sample
     assert torch.allclose(before, after, atol=1e-5)
+
+
+def test_the_grid_has_rendered_pictures_below_the_real_ones():
+    real = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 5, 6) * 10
+    picture = np.asarray(renderer.grid(real, real + 100, columns=2))
+    assert picture.shape == (20, 12, 3)
+    assert picture[::5, ::6, 1].tolist() == [[0, 10], [100, 110], [20, 30], [120, 130]]
 
 
 def test_the_learning_rate_rises_then_falls():
