@@ -1,6 +1,7 @@
 """Latent diffusion: Stable Diffusion 1.x and 2.x.
 
-    text_encoder: input_ids int64 [B, T] -> condition float32 [B, T, D]
+    text_encoder: input_ids int64 [B, T] -> condition float32 [B, T, D]: the keys and values of all the UNet's cross
+                  attentions side by side, which so are computed once and not in every step
     unet:         latents float32 [B, C, h, w], timestep float32 [B], condition -> prediction float32 [B, C, h, w]
     vae_decoder:  latents float32 [B, C, h, w], divided by `latents.scalingFactor` -> image float32 [B, 3, s h, s w],
                   -1..1 but not clamped (s: `latents.scale`)
@@ -17,6 +18,7 @@ from typing import Any, ClassVar
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.attention_processor import Attention
 from transformers import CLIPTextModel
 
 from .. import golden
@@ -35,12 +37,42 @@ class Parts:
 
 
 class _TextEncoder(torch.nn.Module):
-    def __init__(self, model):
+    def __init__(self, model, projections: list[torch.nn.Module]):
         super().__init__()
         self.model = model
+        self.projections = torch.nn.ModuleList(projections)
 
     def forward(self, input_ids):
-        return self.model(input_ids).last_hidden_state.float()
+        hidden = self.model(input_ids).last_hidden_state
+        return torch.cat([projection(hidden) for projection in self.projections], -1).float()
+
+
+class _Slice(torch.nn.Module):
+    """Stands for a projection that the text encoder has done."""
+
+    def __init__(self, start: int, end: int):
+        super().__init__()
+        self.start, self.end = start, end
+
+    def forward(self, condition):
+        return condition[..., self.start : self.end]
+
+
+def _projections(unet: UNet2DConditionModel) -> list[tuple[Attention, str]]:
+    """The layers that make keys and values of the text, in one order for every copy of a UNet."""
+    attentions = [m for m in unet.modules() if isinstance(m, Attention) and m.is_cross_attention]
+    return [(attention, name) for attention in attentions for name in ("to_k", "to_v")]
+
+
+def _take_projections(unet: UNet2DConditionModel) -> list[torch.nn.Module]:
+    """Takes those layers out; the UNet then wants their outputs side by side in place of the text."""
+    taken, end = [], 0
+    for attention, name in _projections(unet):
+        projection = getattr(attention, name)
+        start, end = end, end + projection.out_features
+        setattr(attention, name, _Slice(start, end))
+        taken.append(projection)
+    return taken
 
 
 class _Unet(torch.nn.Module):
@@ -111,12 +143,12 @@ class StableDiffusion(Family):
         size = 2 ** len(parts.unet.config.block_out_channels)
         values = {step.graph: step.inputs for step in self.session(2, size, size)}
         modules = {
-            "text_encoder": _TextEncoder(parts.text_encoder),
+            "text_encoder": _TextEncoder(parts.text_encoder, _take_projections(parts.unet)),
             "unet": _Unet(parts.unet, self.dtype),
             "vae_decoder": _VaeDecoder(parts.vae, self.dtype),
             "vae_encoder": _VaeEncoder(parts.vae, self.dtype),
         }
-        width = parts.unet.config.cross_attention_dim
+        width = sum(getattr(*pair).out_features for pair in _projections(self.reference.unet))
         condition = golden.sine("condition", (2, self.context, width))
         return {
             role: Graph(
@@ -157,8 +189,9 @@ class StableDiffusion(Family):
         latents = golden.sine("latents", (rows, channels, height, width))
         image = golden.sine("image", (rows, 3, height * self.scale, width * self.scale))
         with torch.no_grad():
-            condition = parts.text_encoder(ids).last_hidden_state
-            prediction = parts.unet(golden.tensor(latents), times, encoder_hidden_states=condition).sample
+            hidden = parts.text_encoder(ids).last_hidden_state
+            condition = torch.cat([getattr(*pair)(hidden) for pair in _projections(parts.unet)], -1)
+            prediction = parts.unet(golden.tensor(latents), times, encoder_hidden_states=hidden).sample
             decoded = parts.vae.decode(golden.tensor(latents)).sample
             encoded = parts.vae.encode(golden.tensor(image)).latent_dist
         return [

@@ -9,7 +9,9 @@ import io.lakegen.model.PackSpec;
 import io.lakegen.task.vision.RgbImage;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 
 /**
@@ -66,19 +68,36 @@ final class DiffusionPipeline {
     }
   }
 
-  /** {@code [rows, tokens, width]}: with guidance the negative prompts' rows, then the prompts'. */
+  /**
+   * {@code [rows, tokens, width]}: with guidance the negative prompts' rows, then the prompts'. A
+   * text of several rows, as a negative prompt usually is, is encoded once.
+   */
   private NDArray condition(NDManager manager, List<ImageRequest> batch) {
+    Map<List<Long>, Integer> numbers = new HashMap<>();
     List<long[]> texts = new ArrayList<>();
+    List<long[]> ofRows = new ArrayList<>();
     if (batch.get(0).guided()) {
-      batch.forEach(r -> texts.add(r.negativePrompt()));
+      batch.forEach(r -> ofRows.add(r.negativePrompt()));
     }
-    batch.forEach(r -> texts.add(r.prompt()));
+    batch.forEach(r -> ofRows.add(r.prompt()));
+    int[] rows = new int[ofRows.size()];
+    for (int row = 0; row < rows.length; row++) {
+      long[] text = ofRows.get(row);
+      rows[row] =
+          numbers.computeIfAbsent(
+              Arrays.stream(text).boxed().toList(),
+              t -> {
+                texts.add(text);
+                return texts.size() - 1;
+              });
+    }
     try (NDManager scope = manager.newSubManager()) {
       NDArray ids =
           scope.create(
               texts.stream().flatMapToLong(Arrays::stream).toArray(),
               new Shape(texts.size(), texts.get(0).length));
-      NDArray condition = model.graph("text_encoder").run(ids).head();
+      NDArray encoded = model.graph("text_encoder").run(ids).head();
+      NDArray condition = encoded.get(scope.create(rows));
       condition.attach(manager);
       return condition;
     }
