@@ -208,6 +208,56 @@ class RenderJobTest {
   }
 
   @Test
+  void theDemosCaptionerNamesWhatItsRendererPaints() throws IOException {
+    Path samples = Path.of("../sample-data").toAbsolutePath().normalize();
+    Path pictures = folder.resolve("pictures");
+    Result rendered =
+        Jobs.run(
+            "render",
+            "--input",
+            samples.resolve("prompts/pictures.jsonl"),
+            "--model",
+            samples.resolve("models/emoji-diffusion"),
+            "--num-inference-steps",
+            20,
+            "--guidance-scale",
+            4,
+            "--seed",
+            1,
+            "--files",
+            pictures,
+            "--output",
+            folder.resolve("out"));
+    assertThat(rendered.status()).as(rendered.err()).isZero();
+    Result captioned =
+        Jobs.run(
+            "caption",
+            "--input",
+            pictures,
+            "--model",
+            samples.resolve("models/emoji-git"),
+            "--output",
+            folder.resolve("captions"));
+    assertThat(captioned.status()).as(captioned.err()).isZero();
+    Map<String, String> captions = new TreeMap<>();
+    for (Row row : rows("captions")) {
+      String file = Path.of(row.<String>getAs("path")).getFileName().toString();
+      captions.put(file.substring(0, file.indexOf('.')), row.getAs("caption"));
+    }
+    List<Row> rows = rows("out");
+    assertThat(rows).hasSize(16);
+    long named =
+        rows.stream()
+            .filter(
+                row ->
+                    row.getAs("prompt")
+                        .equals(captions.get(row.<Row>getAs("lineage").getString(0))))
+            .count();
+    // A prompt's exact name; of 16 real pictures the captioner names about 12.
+    assertThat(named).as(captions.values().toString()).isGreaterThanOrEqualTo(8);
+  }
+
+  @Test
   void imagesStartFromImages() throws IOException {
     BufferedImage start = new BufferedImage(50, 40, BufferedImage.TYPE_INT_RGB);
     ImageIO.write(start, "png", folder.resolve("black.png").toFile());
