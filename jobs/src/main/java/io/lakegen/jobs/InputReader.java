@@ -116,19 +116,21 @@ final class InputReader {
             Map.of("mode", "PERMISSIVE", "columnNameOfCorruptRecord", CORRUPT));
     Dataset<Row> rows = lines.select(col("value"), parsed.as("row"));
     Column corrupt = col("row").isNull().or(field(CORRUPT).isNotNull());
-    Column type =
-        checkType ? expr("schema_of_variant(row." + quoted(textColumn) + ")") : lit("STRING");
     Column error =
         when(
                 expr("not is_valid_utf8(value)"),
                 error("invalid_utf8", lit("the line is not UTF-8: ")))
-            .when(corrupt, error("malformed_json", lit("the line is not a JSON object: ")))
-            .when(
-                type.isNotNull().and(type.notEqual("STRING")).and(type.notEqual("VOID")),
-                error(
-                    "wrong_type",
-                    concat(
-                        lit(textColumn + " is "), type, lit(" (expected: STRING) in the line: "))));
+            .when(corrupt, error("malformed_json", lit("the line is not a JSON object: ")));
+    if (checkType) {
+      Column type = expr("schema_of_variant(row." + quoted(textColumn) + ")");
+      error =
+          error.when(
+              type.isNotNull().and(type.notEqual("STRING")).and(type.notEqual("VOID")),
+              error(
+                  "wrong_type",
+                  concat(
+                      lit(textColumn + " is "), type, lit(" (expected: STRING) in the line: "))));
+    }
     List<Column> columns = new ArrayList<>();
     for (StructField field : schema.fields()) {
       if (field.name().equals(CORRUPT)) {
