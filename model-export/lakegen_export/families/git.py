@@ -31,13 +31,7 @@ class GitEncoder(torch.nn.Module):
         hidden = self.git.visual_projection(visual)
         slots = torch.arange(hidden.shape[1], device=cache.device).expand(hidden.shape[:2])
         view = cache[:, :, :, :, : hidden.shape[1]]
-        filled = slot.SlotCache(view, slots)
-        *layers, last = self.git.encoder.layer
-        state = hidden
-        for layer in layers:
-            state = layer(state, None, filled)
-        # Nobody reads what the last layer makes of visual tokens, only its keys and values.
-        _keys_and_values(last.attention.self, state, filled)
+        self.git.encoder(hidden, attention_mask=None, past_key_values=slot.SlotCache(view, slots))
         return hidden.float()
 
 
@@ -60,21 +54,13 @@ class GitDecoder(torch.nn.Module):
         return self.model.output(slot.pick(hidden, last)).float()
 
 
-def _heads(attention, projection, hidden_states):
-    shape = (*hidden_states.shape[:-1], -1, attention.attention_head_size)
-    return projection(hidden_states).view(shape).transpose(1, 2)
-
-
-def _keys_and_values(attention, hidden_states, cache):
-    """Puts a layer's keys and values into the cache; gives all of the cache's."""
-    key, value = (_heads(attention, layer, hidden_states) for layer in (attention.key, attention.value))
-    return cache.update(key, value, attention.layer_idx)
-
-
 def _self_attention(self, hidden_states, attention_mask=None, past_key_values=None, **kwargs):
     """GIT knows eager attention only, which can't mix a float32 cache with a bfloat16 model."""
-    query = _heads(self, self.query, hidden_states)
-    key, value = _keys_and_values(self, hidden_states, past_key_values)
+    shape = (*hidden_states.shape[:-1], -1, self.attention_head_size)
+    query, key, value = (
+        layer(hidden_states).view(shape).transpose(1, 2) for layer in (self.query, self.key, self.value)
+    )
+    key, value = past_key_values.update(key, value, self.layer_idx)
     attended = torch.nn.functional.scaled_dot_product_attention(query.type_as(key), key, value, attention_mask)
     return attended.type_as(query).transpose(1, 2).flatten(2), None
 
