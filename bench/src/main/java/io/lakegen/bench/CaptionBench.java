@@ -2,7 +2,6 @@ package io.lakegen.bench;
 
 import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
-import io.lakegen.jobs.Main;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.ModelPack;
 import io.lakegen.model.ModelPool;
@@ -53,12 +52,7 @@ public final class CaptionBench {
     int photos = args.length > 0 ? Integer.parseInt(args[0]) : 120;
     String dtype = args.length > 1 ? args[1] : "float32";
     Peer.output(step("prepare", "--photos", photos, "--dtype", dtype));
-    SparkSession spark =
-        SparkSession.builder()
-            .master("local[2]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.ui.showConsoleProgress", "false")
-            .getOrCreate();
+    SparkSession spark = LocalJob.session("local[2]").getOrCreate();
     new CaptionBench(spark, photos, dtype).run();
     spark.stop();
     ModelPool.closeAll();
@@ -145,9 +139,7 @@ public final class CaptionBench {
       "--batch-budget",
       Integer.toString(BATCH)
     };
-    if (Main.run(args, System.out, System.err) != 0) {
-      throw new IllegalStateException("the job failed");
-    }
+    LocalJob.run(args);
   }
 
   private JsonNode transformers(int from, int to) throws Exception {

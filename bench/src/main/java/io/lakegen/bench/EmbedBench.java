@@ -2,7 +2,6 @@ package io.lakegen.bench;
 
 import ai.djl.Device;
 import io.lakegen.jobs.JobAccess;
-import io.lakegen.jobs.Main;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.ModelPack;
 import io.lakegen.model.ModelPool;
@@ -59,12 +58,7 @@ public final class EmbedBench {
   /** Runs the benchmark. */
   public static void main(String[] args) throws Exception {
     SparkSession spark =
-        SparkSession.builder()
-            .master("local[*]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.ui.showConsoleProgress", "false")
-            .config("spark.executor.heartbeatInterval", "2s")
-            .getOrCreate();
+        LocalJob.session("local[*]").config("spark.executor.heartbeatInterval", "2s").getOrCreate();
     Path corpus =
         Path.of(args.length > 0 ? args[0] : ".lakegen/bench/texts.jsonl").toAbsolutePath();
     new EmbedBench(spark).run(corpus);
@@ -190,9 +184,7 @@ public final class EmbedBench {
                 "--output",
                 folder + "/" + output));
     args.addAll(List.of(more));
-    if (Main.run(args.toArray(String[]::new), System.out, System.err) != 0) {
-      throw new IllegalStateException("the job failed");
-    }
+    LocalJob.run(args.toArray(String[]::new));
   }
 
   /**

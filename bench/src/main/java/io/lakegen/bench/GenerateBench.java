@@ -3,7 +3,6 @@ package io.lakegen.bench;
 import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.lakegen.jobs.Main;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.ModelPool;
 import io.lakegen.model.PackStore;
@@ -55,13 +54,8 @@ public final class GenerateBench {
   /** Runs the benchmark. */
   public static void main(String[] args) throws Exception {
     SparkSession spark =
-        SparkSession.builder()
-            // One task with all cores: what transformers has.
-            .master("local[1]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.ui.showConsoleProgress", "false")
-            .config("spark.executor.heartbeatInterval", "2s")
-            .getOrCreate();
+        // One task with all cores: what transformers has.
+        LocalJob.session("local[1]").config("spark.executor.heartbeatInterval", "2s").getOrCreate();
     int cores = Runtime.getRuntime().availableProcessors();
     new GenerateBench(spark, args.length > 0 ? Integer.parseInt(args[0]) : cores).run();
     spark.stop();
@@ -139,9 +133,7 @@ public final class GenerateBench {
                 "--batch-budget",
                 Integer.toString(BATCH * SLOTS)));
     args.addAll(List.of(more));
-    if (Main.run(args.toArray(String[]::new), System.out, System.err) != 0) {
-      throw new IllegalStateException("the job failed");
-    }
+    LocalJob.run(args.toArray(String[]::new));
   }
 
   /**

@@ -1,7 +1,6 @@
 package io.lakegen.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.lakegen.jobs.Main;
 import io.lakegen.model.ModelPool;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -28,12 +27,7 @@ public final class RenderBench {
 
   /** Runs the benchmark. */
   public static void main(String[] args) throws Exception {
-    SparkSession spark =
-        SparkSession.builder()
-            .master("local[*]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.ui.showConsoleProgress", "false")
-            .getOrCreate();
+    SparkSession spark = LocalJob.session("local[*]").getOrCreate();
     new RenderBench().run(spark);
     spark.stop();
     ModelPool.closeAll();
@@ -89,8 +83,6 @@ public final class RenderBench {
                 "--num-inference-steps",
                 "10"));
     args.addAll(List.of(more));
-    if (Main.run(args.toArray(String[]::new), System.out, System.err) != 0) {
-      throw new IllegalStateException("the job failed");
-    }
+    LocalJob.run(args.toArray(String[]::new));
   }
 }
