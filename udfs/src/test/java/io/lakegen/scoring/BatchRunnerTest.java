@@ -386,13 +386,7 @@ class BatchRunnerTest {
 
   @Test
   void identicalRowsWaitTogether() {
-    FakeTask task =
-        new FakeTask() {
-          @Override
-          public Object identity(String prepared) {
-            return prepared;
-          }
-        };
+    FakeTask task = FakeTask.sharing();
     BatchRunner<String, String> runner = new BatchRunner<>(task, large(), stats);
     List<Slot<String, String>> first = List.of(new Slot<>("a", 1, null), new Slot<>("a", 1, null));
     List<Slot<String, String>> second = List.of(new Slot<>("b", 1, null), new Slot<>("a", 1, null));

@@ -100,20 +100,13 @@ class BatchScorerTest {
     FakeTask task = new FakeTask();
     score(Collections.nCopies(200, "a"), task);
     // Windows of 4, 16, 64, 64 and 52 rows. Without a limit no batch is ever full: the rows of
-    // every
-    // other window wait for those of the next.
+    // every other window wait for those of the next.
     assertThat(task.batchSizes()).containsExactly(20, 128, 52);
   }
 
   @Test
   void windowsEndWhenTheirInputsHoldTooMuchMemory() {
-    FakeTask task =
-        new FakeTask() {
-          @Override
-          public long inputBytes(String input) {
-            return 100;
-          }
-        };
+    FakeTask task = FakeTask.holding(100);
     score(
         Collections.nCopies(20, "a"),
         task,
@@ -125,13 +118,7 @@ class BatchScorerTest {
 
   @Test
   void batchesFillUpAcrossWindows() {
-    FakeTask task =
-        new FakeTask() {
-          @Override
-          public long inputBytes(String input) {
-            return 3;
-          }
-        };
+    FakeTask task = FakeTask.holding(3);
     List<String> rows = Collections.nCopies(42, "a");
     // Windows of 11 rows, and of 9 in the end.
     assertGood(rows, score(rows, task, new ScoringOptions(256, 32, 1), new BatchBudget(16)));
@@ -160,13 +147,7 @@ class BatchScorerTest {
 
   @Test
   void identicalRowsAreInferredOncePerWindow() {
-    FakeTask task =
-        new FakeTask() {
-          @Override
-          public Object identity(String prepared) {
-            return prepared;
-          }
-        };
+    FakeTask task = FakeTask.sharing();
     List<String> rows = List.of("a", "b", "a", "a", "c", "b", "a", "a");
 
     List<Scored<String, String>> scored =

@@ -16,6 +16,26 @@ class FakeTask implements ModelTask<String, String, String> {
 
   final AtomicInteger checks = new AtomicInteger();
 
+  /** Takes equal rows for identical ones. */
+  static FakeTask sharing() {
+    return new FakeTask() {
+      @Override
+      public Object identity(String prepared) {
+        return prepared;
+      }
+    };
+  }
+
+  /** Holds memory for every row that waits. */
+  static FakeTask holding(long bytes) {
+    return new FakeTask() {
+      @Override
+      public long inputBytes(String input) {
+        return bytes;
+      }
+    };
+  }
+
   @Override
   public String prepare(String input) throws RowException {
     return input;
