@@ -7,11 +7,10 @@ import ai.djl.ndarray.types.Shape;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackSpec;
 import io.lakegen.task.vision.RgbImage;
+import java.nio.LongBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CancellationException;
 
 /**
@@ -73,29 +72,18 @@ final class DiffusionPipeline {
    * text of several rows, as a negative prompt usually is, is encoded once.
    */
   private NDArray condition(NDManager manager, List<ImageRequest> batch) {
-    Map<List<Long>, Integer> numbers = new HashMap<>();
-    List<long[]> texts = new ArrayList<>();
-    List<long[]> ofRows = new ArrayList<>();
+    List<LongBuffer> ofRows = new ArrayList<>();
     if (batch.get(0).guided()) {
-      batch.forEach(r -> ofRows.add(r.negativePrompt()));
+      batch.forEach(r -> ofRows.add(LongBuffer.wrap(r.negativePrompt())));
     }
-    batch.forEach(r -> ofRows.add(r.prompt()));
-    int[] rows = new int[ofRows.size()];
-    for (int row = 0; row < rows.length; row++) {
-      long[] text = ofRows.get(row);
-      rows[row] =
-          numbers.computeIfAbsent(
-              Arrays.stream(text).boxed().toList(),
-              t -> {
-                texts.add(text);
-                return texts.size() - 1;
-              });
-    }
+    batch.forEach(r -> ofRows.add(LongBuffer.wrap(r.prompt())));
+    List<LongBuffer> texts = ofRows.stream().distinct().toList();
+    int[] rows = ofRows.stream().mapToInt(texts::indexOf).toArray();
     try (NDManager scope = manager.newSubManager()) {
       NDArray ids =
           scope.create(
-              texts.stream().flatMapToLong(Arrays::stream).toArray(),
-              new Shape(texts.size(), texts.get(0).length));
+              texts.stream().flatMapToLong(t -> Arrays.stream(t.array())).toArray(),
+              new Shape(texts.size(), texts.get(0).capacity()));
       NDArray encoded = model.graph("text_encoder").run(ids).head();
       NDArray condition = encoded.get(scope.create(rows));
       condition.attach(manager);
