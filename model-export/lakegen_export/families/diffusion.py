@@ -2,7 +2,8 @@
 
     text_encoder: input_ids int64 [B, T] -> condition float32 [B, T, D]: the keys and values of all the UNet's cross
                   attentions side by side, which so are computed once and not in every step
-    unet:         latents float32 [B, C, h, w], timestep float32 [B], condition -> prediction float32 [B, C, h, w]
+    unet:         latents float32 [B, C, h, w], timestep float32 [B], condition of k B texts -> prediction float32
+                  [k B, C, h, w]: every text's view of the latents, k = 2 for guidance, B texts after B texts
     vae_decoder:  latents float32 [B, C, h, w], divided by `latents.scalingFactor` -> image float32 [B, 3, s h, s w],
                   -1..1 but not clamped (s: `latents.scale`)
     vae_encoder:  image float32 [B, 3, H, W] in -1..1 -> mean, standard deviation of the latents, each float32
@@ -18,11 +19,11 @@ from typing import Any, ClassVar
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from diffusers.models.attention_processor import Attention
 from transformers import CLIPTextModel
 
 from .. import golden
 from ..golden import Step
+from . import rewrites
 from .base import Family, Graph, fold_quick_gelu
 from .decoding import tokens
 
@@ -47,43 +48,24 @@ class _TextEncoder(torch.nn.Module):
         return torch.cat([projection(hidden) for projection in self.projections], -1).float()
 
 
-class _Slice(torch.nn.Module):
-    """Stands for a projection that the text encoder has done."""
-
-    def __init__(self, start: int, end: int):
-        super().__init__()
-        self.start, self.end = start, end
-
-    def forward(self, condition):
-        return condition[..., self.start : self.end]
-
-
-def _projections(unet: UNet2DConditionModel) -> list[tuple[Attention, str]]:
-    """The layers that make keys and values of the text, in one order for every copy of a UNet."""
-    attentions = [m for m in unet.modules() if isinstance(m, Attention) and m.is_cross_attention]
-    return [(attention, name) for attention in attentions for name in ("to_k", "to_v")]
-
-
-def _take_projections(unet: UNet2DConditionModel) -> list[torch.nn.Module]:
-    """Takes those layers out; the UNet then wants their outputs side by side in place of the text."""
-    taken, end = [], 0
-    for attention, name in _projections(unet):
-        projection = getattr(attention, name)
-        start, end = end, end + projection.out_features
-        setattr(attention, name, _Slice(start, end))
-        taken.append(projection)
-    return taken
-
-
 class _Unet(torch.nn.Module):
     def __init__(self, model, dtype):
         super().__init__()
         self.model = model
         self.dtype = dtype
+        if dtype == torch.bfloat16:
+            model.set_attn_processor(rewrites.BlockAttention())
+        self.shared = rewrites.share_copies(model)
 
     def forward(self, latents, timestep, condition):
+        copies = condition.shape[0] // latents.shape[0]
+        for layer in self.shared:
+            layer.copies = copies
         return self.model(
-            latents.to(self.dtype), timestep, encoder_hidden_states=condition.to(self.dtype), return_dict=False
+            latents.to(self.dtype).repeat(copies, 1, 1, 1),
+            timestep.repeat(copies),
+            encoder_hidden_states=condition.to(self.dtype),
+            return_dict=False,
         )[0].float()
 
 
@@ -123,8 +105,8 @@ class StableDiffusion(Family):
 
     def __init__(self, reference: Parts, dtype: torch.dtype, tokenizer, scheduler: dict):
         super().__init__(reference, dtype)
-        unet = reference.unet.config
-        if unet.time_cond_proj_dim is not None or unet.addition_embed_type is not None or unet.class_embed_type:
+        config = reference.unet.config
+        if config.time_cond_proj_dim is not None or config.addition_embed_type is not None or config.class_embed_type:
             raise ValueError(
                 "unet: takes guidance, sizes or classes as further inputs (expected: latents, timestep and text only)"
             )
@@ -138,18 +120,21 @@ class StableDiffusion(Family):
     def graphs(self):
         parts = copy.deepcopy(self.reference)
         fold_quick_gelu(parts.text_encoder)
+        rewrites.split_geglu(parts.unet)
+        rewrites.fold_upsampling(parts.unet)
+        rewrites.fold_upsampling(parts.vae.decoder)
         for model in (parts.text_encoder, parts.unet, parts.vae):
             model.to(self.dtype)
         size = 2 ** len(parts.unet.config.block_out_channels)
-        values = {step.graph: step.inputs for step in self.session(2, size, size)}
+        values = {step.graph: step.inputs for step in self.session(2, size, size, 2)}
         modules = {
-            "text_encoder": _TextEncoder(parts.text_encoder, _take_projections(parts.unet)),
+            "text_encoder": _TextEncoder(parts.text_encoder, rewrites.take_projections(parts.unet)),
             "unet": _Unet(parts.unet, self.dtype),
             "vae_decoder": _VaeDecoder(parts.vae, self.dtype),
             "vae_encoder": _VaeEncoder(parts.vae, self.dtype),
         }
-        width = sum(getattr(*pair).out_features for pair in _projections(self.reference.unet))
-        condition = golden.sine("condition", (2, self.context, width))
+        width = sum(getattr(*pair).out_features for pair in rewrites.projections(self.reference.unet))
+        condition = golden.sine("condition", (4, self.context, width))
         return {
             role: Graph(
                 module,
@@ -179,19 +164,20 @@ class StableDiffusion(Family):
             },
         }
 
-    def session(self, rows: int, height: int, width: int) -> list[Step]:
-        """All graphs once, for latents of this size."""
+    def session(self, rows: int, height: int, width: int, copies: int) -> list[Step]:
+        """All graphs once, for latents of this size, with so many texts to each."""
         parts = self.reference
         channels = parts.unet.config.in_channels
         vocabulary = parts.text_encoder.config.vocab_size
-        ids = torch.tensor([tokens(vocabulary, self.context, row) for row in range(rows)])
+        ids = torch.tensor([tokens(vocabulary, self.context, row) for row in range(rows * copies)])
         times = torch.tensor([981.0 - 240.5 * row for row in range(rows)])
         latents = golden.sine("latents", (rows, channels, height, width))
         image = golden.sine("image", (rows, 3, height * self.scale, width * self.scale))
         with torch.no_grad():
             hidden = parts.text_encoder(ids).last_hidden_state
-            condition = torch.cat([getattr(*pair)(hidden) for pair in _projections(parts.unet)], -1)
-            prediction = parts.unet(golden.tensor(latents), times, encoder_hidden_states=hidden).sample
+            condition = torch.cat([getattr(*pair)(hidden) for pair in rewrites.projections(parts.unet)], -1)
+            repeated = golden.tensor(latents).repeat(copies, 1, 1, 1)
+            prediction = parts.unet(repeated, times.repeat(copies), encoder_hidden_states=hidden).sample
             decoded = parts.vae.decode(golden.tensor(latents)).sample
             encoded = parts.vae.encode(golden.tensor(image)).latent_dist
         return [
@@ -203,4 +189,8 @@ class StableDiffusion(Family):
 
     def sessions(self):
         size = 2 ** len(self.reference.unet.config.block_out_channels)
-        return [self.session(2, size, size), self.session(1, size, 2 * size), self.session(3, 2 * size, size)]
+        return [
+            self.session(2, size, size, 2),
+            self.session(1, size, 2 * size, 1),
+            self.session(3, 2 * size, size, 2),
+        ]
