@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
-import org.apache.spark.sql.SaveMode;
 import org.apache.spark.sql.classic.SparkSession;
 
 /**
@@ -21,28 +20,20 @@ public final class RenderBench {
 
   private final Path folder = Path.of(".lakegen/bench/render").toAbsolutePath();
   private final Path outputs = Path.of(".lakegen/bench/render-output").toAbsolutePath();
-  private final Path input = folder.resolve("prompts.parquet");
+  private final Path input = folder.resolve("prompts.jsonl");
 
   private RenderBench() {}
 
   /** Runs the benchmark. */
   public static void main(String[] args) throws Exception {
     SparkSession spark = LocalJob.session("local[*]").getOrCreate();
-    new RenderBench().run(spark);
+    new RenderBench().run();
     spark.stop();
     ModelPool.closeAll();
   }
 
-  private void run(SparkSession spark) throws Exception {
+  private void run() throws Exception {
     int threads = Runtime.getRuntime().availableProcessors();
-    // Each of these few files is a partition.
-    spark
-        .read()
-        .json(folder.resolve("prompts.jsonl").toString())
-        .repartition(threads)
-        .write()
-        .mode(SaveMode.Overwrite)
-        .parquet(input.toString());
     FileSystem.getLocal(new Configuration())
         .delete(new org.apache.hadoop.fs.Path(outputs.toUri()), true);
     Report report = new Report("render");

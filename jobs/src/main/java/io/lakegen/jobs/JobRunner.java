@@ -58,7 +58,7 @@ final class JobRunner {
     long start = System.nanoTime();
     String runId = RunOutput.newRunId();
     Path rows = job.output().rows(runId);
-    Partitions partitions = Partitions.of(spark, job.rows());
+    Partitions partitions = Partitions.of(spark, job.rows(), job.task().minTaskRows());
     CountersAccumulator counters = new CountersAccumulator();
     SparkContext context = spark.sparkContext();
     context.register(counters, Progress.COUNTERS);

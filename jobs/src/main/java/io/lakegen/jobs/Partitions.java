@@ -27,7 +27,9 @@ record Partitions(Dataset<Row> rows, long rowCount, int slots) {
    */
   static final int PER_SLOT = 6;
 
-  private static final int MIN_ROWS = 32;
+  /** Rows that make a further round of tasks worth its start. */
+  private static final int ROUND_ROWS = 32;
+
   private static final String POSITION = "__lakegen_position";
 
   /** Lets Spark cut splittable files finely enough; to be called before the files are read. */
@@ -44,27 +46,33 @@ record Partitions(Dataset<Row> rows, long rowCount, int slots) {
 
   /** Partitions of rows that can be cut anywhere: long enough for full batches, even over slots. */
   static int wanted(SparkSession spark, int rows) {
-    int slots = Cluster.slots(spark.sparkContext());
-    int rounds = Math.max(1, Math.min(PER_SLOT, rows / MIN_ROWS / slots));
-    return Math.max(1, Math.min(rows, rounds * slots));
+    return wanted(Cluster.slots(spark.sparkContext()), rows, 1);
+  }
+
+  private static int wanted(int slots, long rows, int minTaskRows) {
+    long rounds = Math.max(1, Math.min(PER_SLOT, rows / ROUND_ROWS / slots));
+    return (int) Math.max(1, Math.min(rows / minTaskRows, rounds * slots));
   }
 
   /**
    * Counts the rows, and moves them where the files' own cuts leave too few or too uneven
    * partitions.
+   *
+   * @param minTaskRows rows that are worth a Spark task of their own
    */
-  static Partitions of(SparkSession spark, Dataset<Row> rows) {
+  static Partitions of(SparkSession spark, Dataset<Row> rows, int minTaskRows) {
     int slots = Cluster.slots(spark.sparkContext());
     List<Row> counts =
         rows.select(spark_partition_id().as("p")).groupBy("p").count().collectAsList();
     long total = counts.stream().mapToLong(c -> c.getLong(1)).sum();
     long largest = counts.stream().mapToLong(c -> c.getLong(1)).max().orElse(0);
-    int wanted = (int) Math.max(1, Math.min((long) slots * PER_SLOT, total / MIN_ROWS));
-    if (largest <= 2 * Math.max(MIN_ROWS, total / wanted)) {
+    int wanted = wanted(slots, total, minTaskRows);
+    if (counts.size() >= Math.min(total, Math.min(slots, wanted))
+        && largest <= 2 * Math.max(minTaskRows, total / wanted)) {
       return new Partitions(rows, total, slots);
     }
     LOG.info(
-        "the input's files cut into {} uneven parts: moving {} rows into {} even ones",
+        "the input comes in {} parts: moving {} rows into {} even ones",
         counts.size(),
         total,
         wanted);

@@ -82,6 +82,12 @@ public record CaptionRows(int ordinal, GenerationOptions options, CaptionOptions
     return rows;
   }
 
+  /** Reading and seeing a picture costs more than a task. */
+  @Override
+  public int minTaskRows() {
+    return 1;
+  }
+
   /** The first window is a sixteenth; the bytes of large pictures end a window much earlier. */
   @Override
   public int windowRows() {

@@ -194,6 +194,12 @@ public record RenderRows(
     return rows;
   }
 
+  /** An image takes seconds. */
+  @Override
+  public int minTaskRows() {
+    return 1;
+  }
+
   /** Rows of several sizes find others of theirs; the finished images end a window earlier. */
   @Override
   public int windowRows() {

@@ -49,6 +49,11 @@ public interface RowTask<I, P, O> extends Serializable {
     return Optional.empty();
   }
 
+  /** Rows that are worth a Spark task, and a device, of their own; fewer stay together. */
+  default int minTaskRows() {
+    return 32;
+  }
+
   /** Most rows that are sorted together. */
   int windowRows();
 
