@@ -6,6 +6,13 @@ from pathlib import Path
 
 import torch
 
+IN_PLACE = {f"aten::{name}" for name in ("add", "mul", "div", "gelu", "silu")}
+
+LAYERS = {f"aten::{name}" for name in ("linear", "_convolution", "matmul", "group_norm", "layer_norm")}
+
+FRESH = LAYERS | IN_PLACE | {f"{name}_" for name in IN_PLACE}
+"""Operators whose output is memory that nothing else reads."""
+
 
 def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
     """Traces `module` into one flat graph and takes the CPU that tracing baked in out of it.
@@ -20,6 +27,7 @@ def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.j
     graph = traced._c._get_method("forward").graph
     torch._C._jit_pass_inline(graph)
     _follow_input_device(graph)
+    _reuse_memory(graph)
     flat = torch._C._freeze_module(traced._c, preserveParameters=True)
     return torch.jit._recursive.wrap_cpp_module(flat)
 
@@ -61,6 +69,34 @@ def _follow_input_device(graph: torch._C.Graph) -> None:
         node.output().replaceAllUsesWith(device.output())
         node.destroy()
     graph.lint()
+
+
+def _reuse_memory(graph: torch._C.Graph) -> None:
+    """Has element-wise operators write into their first operand where nothing else reads it.
+
+    Fresh memory costs a CPU more than the arithmetic. A value that is broadcast has another shape than the outcome.
+    """
+    for node in list(graph.nodes()):
+        if node.kind() not in IN_PLACE:
+            continue
+        first, output = node.inputsAt(0), node.output()
+        if first.node().kind() in FRESH and len(first.uses()) == 1 and _same_form(first.type(), output.type()):
+            in_place = graph.create(f"{node.kind()}_", list(node.inputs()), 1)
+            in_place.insertBefore(node)
+            in_place.output().setType(output.type())
+            output.replaceAllUsesWith(in_place.output())
+            node.destroy()
+    graph.lint()
+
+
+def _same_form(one: torch._C.Type, other: torch._C.Type) -> bool:
+    return (
+        isinstance(one, torch._C.TensorType)
+        and isinstance(other, torch._C.TensorType)
+        and one.sizes() is not None
+        and one.sizes() == other.sizes()
+        and one.scalarType() == other.scalarType()
+    )
 
 
 def _is_device(node: torch._C.Node) -> bool:

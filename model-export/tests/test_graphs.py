@@ -1,0 +1,78 @@
+"""What tracing does to a graph besides recording it."""
+
+import pytest
+import torch
+
+from lakegen_export import graphs
+
+
+def operators(graph: torch.jit.ScriptModule) -> list[str]:
+    return [node.kind().removeprefix("aten::") for node in graph.graph.nodes() if node.kind().startswith("aten::")]
+
+
+class Block(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(6, 6)
+        self.scale = torch.nn.Parameter(torch.ones(6))
+
+
+class Residual(Block):
+    def forward(self, x):
+        return torch.nn.functional.gelu(self.layer(x)) / 2 + x
+
+
+class ReadTwice(Block):
+    def forward(self, x):
+        hidden = self.layer(x)
+        return torch.nn.functional.silu(hidden) * hidden
+
+
+class OfAnInput(Block):
+    def forward(self, x):
+        return (x + 1).view(-1, 6) * 2, self.layer(x)
+
+
+class Broadcast(Block):
+    def forward(self, x):
+        return self.layer(x[:1]) + x
+
+
+class OfAConstant(Block):
+    def forward(self, x):
+        return (self.scale * 2) * self.layer.weight + x.sum()
+
+
+class OtherType(Block):
+    def forward(self, x):
+        return self.layer(x) + x.double()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (Residual, ["linear", "gelu_", "div_", "add_"]),
+        # only the last operator may overwrite: silu's input is read again
+        (ReadTwice, ["linear", "silu", "mul_"]),
+        (Broadcast, ["slice", "linear", "add"]),
+        (OtherType, ["linear", "to", "add"]),
+    ],
+)
+def test_memory_that_nothing_else_reads_is_written_again(kind, expected):
+    torch.manual_seed(1)
+    graph = graphs.trace(kind(), (torch.randn(3, 6),))
+    assert operators(graph) == expected
+
+
+@pytest.mark.parametrize("kind", [Residual, ReadTwice, Broadcast, OfAnInput, OfAConstant, OtherType])
+def test_graphs_answer_as_their_module_again_and_again(kind):
+    torch.manual_seed(1)
+    module = kind().eval()
+    graph = graphs.trace(module, (torch.randn(3, 6),))
+    for rows in (3, 5, 1, 3):
+        x = torch.randn(rows, 6)
+        before = x.clone()
+        with torch.no_grad():
+            expected, found = module(x), graph(x)
+        torch.testing.assert_close(found, expected)
+        assert torch.equal(x, before)
