@@ -19,8 +19,8 @@ def _seed():
         yield
 
 
-def rewritten(rewrite, *layers: torch.nn.Module) -> torch.nn.Sequential:
-    model = torch.nn.Sequential(*layers)
+def rewritten(rewrite, layer: torch.nn.Module) -> torch.nn.Sequential:
+    model = torch.nn.Sequential(layer)
     rewrite(model)
     return model
 

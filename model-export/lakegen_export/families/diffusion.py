@@ -126,22 +126,19 @@ class StableDiffusion(Family):
         for model in (parts.text_encoder, parts.unet, parts.vae):
             model.to(self.dtype)
         size = 2 ** len(parts.unet.config.block_out_channels)
-        values = {step.graph: step.inputs for step in self.session(2, size, size, 2)}
+        steps = self.session(2, size, size, 2)
+        condition = steps[0].outputs[0]
         modules = {
             "text_encoder": _TextEncoder(parts.text_encoder, rewrites.take_projections(parts.unet)),
             "unet": _Unet(parts.unet, self.dtype),
             "vae_decoder": _VaeDecoder(parts.vae, self.dtype),
             "vae_encoder": _VaeEncoder(parts.vae, self.dtype),
         }
-        width = sum(getattr(*pair).out_features for pair in rewrites.projections(self.reference.unet))
-        condition = golden.sine("condition", (4, self.context, width))
-        return {
-            role: Graph(
-                module,
-                {value["name"]: golden.tensor(condition if "from" in value else value) for value in values[role]},
-            )
-            for role, module in modules.items()
+        examples = {
+            step.graph: {v["name"]: condition if "from" in v else golden.tensor(v) for v in step.inputs}
+            for step in steps
         }
+        return {role: Graph(module, examples[role]) for role, module in modules.items()}
 
     def manifest(self):
         unet, vae = self.reference.unet.config, self.reference.vae.config

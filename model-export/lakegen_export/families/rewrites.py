@@ -59,22 +59,18 @@ class Once(torch.nn.Module):
 def share_copies(unet: UNet2DConditionModel) -> list[Once]:
     """Has the layers before the first look at the text done once for latents that differ in their text alone."""
     unet.conv_in = Once(unet.conv_in)
-    shared = [unet.conv_in]
     for block in unet.down_blocks:
         looks = getattr(block, "has_cross_attention", False)
         for i in range(1 if looks else len(block.resnets)):
             block.resnets[i] = Once(block.resnets[i])
-            shared.append(block.resnets[i])
         if looks:
             first = block.attentions[0].transformer_blocks[0]
             if not first.attn1.is_cross_attention:
                 first.attn1 = Once(first.attn1)
-                shared.append(first.attn1)
             break
         for i in range(len(block.downsamplers or [])):
             block.downsamplers[i] = Once(block.downsamplers[i])
-            shared.append(block.downsamplers[i])
-    return shared
+    return [layer for layer in unet.modules() if isinstance(layer, Once)]
 
 
 def split_geglu(model: torch.nn.Module) -> None:
