@@ -104,7 +104,7 @@ def make(folder: Path) -> None:
     model.save_pretrained(building / "model")
     family = EndAware(model, torch.float32)
     manifest = {
-        "task": family.task,
+        "tasks": {family.task: family.section()},
         "family": "gpt2",
         "engine": "PyTorch",
         "dtype": "float32",

@@ -90,17 +90,14 @@ def main() -> None:
         write_json(
             folder / "pack.json",
             {
-                "format": 1,
-                "task": "feature-extraction",
+                "format": 2,
+                "tasks": {"feature-extraction": {"pooling": "mean", "normalize": True, "dimension": 384}},
                 "family": "bert",
                 "engine": "OnnxRuntime",
                 "dtype": "float32",
                 "graphs": {"model": model.name},
                 "sha256": {file.name: sha256(file) for file in (model, tokenizer_file, folder / "golden.json")},
                 "tokenizer": {"file": tokenizer_file.name, "maxLength": MAX_LENGTH},
-                "pooling": "mean",
-                "normalize": True,
-                "dimension": 384,
                 "source": {
                     "id": "Xenova/all-MiniLM-L6-v2",
                     "revision": f"dev.langchain4j:langchain4j-embeddings-{stem}:1.0.0-beta3",

@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 from transformers.utils import logging
 
-from .export import Request, export, supported
-from .families import FAMILIES
-from .families.diffusion import StableDiffusion
-from .source import Pooling
+from .export import Request, export
+from .families import FAMILIES, supported
+from .families.encoder import Pooling
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -26,8 +25,8 @@ def parse(arguments: Sequence[str]) -> Request:
     parser.add_argument("--out", required=True, type=Path, help="folder of the pack; must not exist")
     parser.add_argument(
         "--task",
-        choices=sorted({family.task for family in [*FAMILIES.values(), StableDiffusion]}),
-        help="only to be sure: each architecture serves one task",
+        choices=sorted({task for task, _ in FAMILIES}),
+        help="needed only where an architecture serves several and the checkpoint doesn't tell which it was made for",
     )
     parser.add_argument("--dtype", choices=sorted(DTYPES), default="float32", help="dtype of the weights")
     parser.add_argument("--engine", choices=["PyTorch", "OnnxRuntime"], default="PyTorch")
@@ -51,7 +50,7 @@ def parse(arguments: Sequence[str]) -> Request:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0: the pack is written; 1: the model can't be exported; argparse exits with 2 on wrong use."""
+    """0: the pack is written; 1: the model can't be exported; argparse exits with 2 on invalid arguments."""
     logging.disable_progress_bar()
     try:
         export(parse(arguments))

@@ -1,4 +1,4 @@
-"""Writes a model pack (format 1) and refuses one that differs from the reference implementation."""
+"""Writes a model pack (format 2) and refuses one that differs from the reference implementation."""
 
 import hashlib
 import json
@@ -10,11 +10,10 @@ import torch
 
 from . import golden, graphs, image, onnx_graphs
 from .families import Family, Graph
-from .families.encoder import Encoder
 from .golden import Difference
 from .source import Tokenizer
 
-FORMAT = 1
+FORMAT = 2
 
 # Largest difference from the float32 reference, relative to the largest reference value (at least 1).
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -51,11 +50,7 @@ def write(
             steps = steps + pictures
         tokenizer.write(out)
         document = {"tolerance": tolerance, "tokenizer": tokenizer.golden(), "graphs": golden.to_json(steps)}
-        if isinstance(family, Encoder):
-            document["embeddings"] = [
-                {"text": entry["text"], "values": family.embedding(entry["ids"]).tolist()}
-                for entry in document["tokenizer"]
-            ]
+        document |= family.golden(document["tokenizer"])
         _write_json(out / "golden.json", document, indent=None)
         sums = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
         _write_json(out / "pack.json", {"format": FORMAT, **manifest, "graphs": files, "sha256": sums}, indent=1)

@@ -2,9 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import yaml
 from transformers import AutoImageProcessor, AutoTokenizer
@@ -32,12 +30,14 @@ class Tokenizer:
         self.max_length = max_length
 
     @classmethod
-    def load(cls, source: str, context: int | None, **kwargs) -> "Tokenizer":
-        """`context`: the model's own limit in tokens, None where the tokenizer alone knows it."""
+    def load(cls, source: str, **kwargs) -> "Tokenizer":
+        """With the tokenizer's own limit in tokens, which is a huge number where none is known."""
         tokenizer = AutoTokenizer.from_pretrained(source, **kwargs)
-        limit = tokenizer.model_max_length
-        # transformers marks "no limit known" with a huge number.
-        return cls(tokenizer, limit if context is None else min(context, limit))
+        return cls(tokenizer, tokenizer.model_max_length)
+
+    def within(self, context: int) -> "Tokenizer":
+        """The same tokenizer for a model that sees so many tokens."""
+        return Tokenizer(self.tokenizer, min(context, self.max_length))
 
     def write(self, out: Path) -> None:
         backend = self.tokenizer.backend_tokenizer
@@ -82,40 +82,6 @@ def generation(config, context: int) -> dict:
         "suppress": config.suppress_tokens,
     }
     return {**{key: value for key, value in found.items() if value is not None}, "maxLength": context}
-
-
-@dataclass(frozen=True)
-class Pooling:
-    """How an encoder's hidden states become one vector."""
-
-    mode: str
-    normalize: bool
-    max_length: int | None = None
-
-    MODES: ClassVar[tuple[str, ...]] = ("mean", "cls", "max", "lastToken")
-
-    @classmethod
-    def read(cls, source: str) -> "Pooling | None":
-        """From the files of a sentence-transformers model; None where there are none."""
-        modules = read_json(source, "modules.json")
-        if modules is None:
-            return None
-        kinds = {module["type"].rsplit(".", 1)[-1]: module["path"] for module in modules}
-        unknown = set(kinds) - {"Transformer", "Pooling", "Normalize"}
-        if unknown or "Pooling" not in kinds:
-            raise ValueError(f"modules.json: {sorted(kinds)} (expected: Transformer, Pooling and perhaps Normalize)")
-        config = read_json(source, f"{kinds['Pooling']}/config.json")
-        names = {
-            "pooling_mode_mean_tokens": "mean",
-            "pooling_mode_cls_token": "cls",
-            "pooling_mode_max_tokens": "max",
-            "pooling_mode_lasttoken": "lastToken",
-        }
-        chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
-        if len(chosen) != 1 or chosen[0] not in names:
-            raise ValueError(f"{kinds['Pooling']}/config.json: {chosen} (expected: one of {', '.join(names)})")
-        limits = read_json(source, "sentence_bert_config.json") or {}
-        return cls(names[chosen[0]], "Normalize" in kinds, limits.get("max_seq_length"))
 
 
 def read_json(source: str, name: str):

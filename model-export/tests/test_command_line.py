@@ -1,6 +1,7 @@
-"""Wrong use, and models that can't be served, end with a message that says what to change."""
+"""Invalid arguments, and models that can't be served, end with a message that says what to change."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -9,8 +10,10 @@ import transformers as hf
 
 from fixtures import tiny
 from lakegen_export import __main__ as command
+from lakegen_export import families
 from lakegen_export.export import Request, export
 from lakegen_export.families import causal
+from lakegen_export.families.encoder import Encoder
 
 
 def run(capsys, *arguments) -> tuple[int, str]:
@@ -45,7 +48,7 @@ def test_unknown_architecture(tmp_path, capsys):
     [
         ("gpt2", ["--task", "image-to-text"], "task: image-to-text (expected: text-generation for gpt2)"),
         ("gpt2", ["--engine", "OnnxRuntime"], "engine: OnnxRuntime (expected: PyTorch for gpt2)"),
-        ("gpt2", ["--pooling", "mean"], "pooling: mean (expected: none for gpt2)"),
+        ("gpt2", ["--pooling", "mean"], "pooling: mean (expected: none for text-generation)"),
         (
             "bert",
             ["--engine", "OnnxRuntime", "--dtype", "float16"],
@@ -71,7 +74,7 @@ def test_missing_gguf(tmp_path, capsys):
     assert "no.gguf (expected: an existing GGUF file)" in error
 
 
-def test_normalize_alone_is_wrong_use(capsys):
+def test_normalize_alone_is_an_invalid_argument(capsys):
     with pytest.raises(SystemExit) as end:
         command.main(["--model", "x", "--out", "y", "--normalize"])
     assert end.value.code == 2
@@ -88,7 +91,55 @@ def test_encoder_without_pooling_needs_the_option(source, tmp_path, capsys):
 
     assert command.main(["--model", str(folder), "--out", str(tmp_path / "pack"), "--pooling", "lastToken"]) == 0
     spec = json.loads((tmp_path / "pack" / "pack.json").read_text(encoding="utf-8"))
-    assert (spec["pooling"], spec["normalize"]) == ("lastToken", False)
+    section = {"pooling": "lastToken", "normalize": False, "dimension": 32}
+    assert spec["tasks"] == {"feature-extraction": section}
+
+
+class Tagger(Encoder):
+    """A second task of BERT."""
+
+    task = "token-classification"
+    heads = ("ForTokenClassification",)
+
+
+@pytest.mark.parametrize(
+    ("task", "architectures", "chosen"),
+    [
+        (None, [], Encoder),
+        (None, ["BertModel"], Encoder),
+        (None, ["BertForMaskedLM"], Encoder),
+        (None, ["BertForTokenClassification"], Tagger),
+        ("feature-extraction", ["BertForTokenClassification"], Encoder),
+        ("token-classification", ["BertModel"], Tagger),
+    ],
+)
+def test_the_checkpoint_chooses_among_the_tasks_of_its_architecture(monkeypatch, task, architectures, chosen):
+    monkeypatch.setitem(families.FAMILIES, (Tagger.task, "bert"), Tagger)
+    assert families.choose("bert", task, architectures) is chosen
+
+
+@pytest.mark.parametrize("architectures", [["BertForQuestionAnswering"], ["BertModel", "BertForTokenClassification"]])
+def test_a_checkpoint_that_tells_no_task_needs_the_option(monkeypatch, architectures):
+    monkeypatch.setitem(families.FAMILIES, (Tagger.task, "bert"), Tagger)
+    message = f"task: not given, architectures: {', '.join(architectures)} "
+    with pytest.raises(ValueError, match=re.escape(message + "(expected: --task feature-extraction or token-")):
+        families.choose("bert", None, architectures)
+
+
+def test_an_architecture_with_one_task_has_it_whatever_the_checkpoint_was_made_for():
+    assert families.choose("gpt2", None, ["GPT2ForSequenceClassification"]) is causal.Causal
+    with pytest.raises(ValueError, match=r"task: image-to-text \(expected: text-generation for gpt2\)"):
+        families.choose("gpt2", "image-to-text", [])
+
+
+def test_other_pipelines_of_diffusers_are_refused(tmp_path, capsys):
+    index = {"_class_name": "FluxPipeline", "text_encoder": ["transformers", "CLIPTextModel"]}
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    status, error = run(capsys, "--model", tmp_path / "model", "--out", tmp_path / "pack")
+    assert status == 1
+    assert "FluxPipeline: {'text_encoder': 'CLIPTextModel', 'unet': None, 'vae': None}" in error
+    assert "expected: Stable Diffusion 1.x or 2.x" in error
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import torch
 from conftest import BUILDERS, Pack
 
 from lakegen_export import golden, graphs
+from lakegen_export.families import FAMILIES
 
 ALL = [*BUILDERS, "stable-diffusion"]
-FIXTURES = Path(__file__).parents[2] / "udfs/src/test/resources/fixtures"
+FIXTURES = Path(__file__).parents[2] / "inference/src/test/resources/fixtures"
 COMMITTED = sorted(path.parent for path in FIXTURES.glob("*/pack/pack.json"))
 
 
@@ -118,18 +119,31 @@ def test_encoders_pad_without_a_trace(exported, name, engine):
                 torch.testing.assert_close(row[: len(expected)], expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_a_pack_has_format_2_and_a_section_for_its_task(exported, name):
+    spec = exported(name).spec
+    assert list(spec)[:5] == ["format", "tasks", "family", "engine", "dtype"]
+    assert spec["format"] == 2
+    ((task, _),) = spec["tasks"].items()
+    assert (task, spec["family"]) in FAMILIES
+    allowed = {"tokenizer", "image", "cache", "generation", "source", "graphs", "sha256"}
+    assert set(list(spec)[5:]) <= allowed
+
+
 def test_pooling_comes_from_the_model(exported):
-    assert [exported(name).spec["pooling"] for name in ("bert", "distilbert", "roberta")] == ["mean", "cls", "max"]
+    sections = {name: exported(name).spec["tasks"]["feature-extraction"] for name in ("bert", "distilbert", "roberta")}
+    assert sections == {
+        name: {"pooling": mode, "normalize": True, "dimension": 32}
+        for name, mode in (("bert", "mean"), ("distilbert", "cls"), ("roberta", "max"))
+    }
     pack = exported("bert")
-    assert pack.spec["normalize"] is True
-    assert pack.spec["dimension"] == 32
     for entry in pack.golden["embeddings"]:
         assert np.linalg.norm(entry["values"]) == pytest.approx(1, abs=1e-6)
 
 
 def test_manifest_of_a_captioner(exported):
     spec = exported("git").spec
-    assert spec["task"] == "image-to-text"
+    assert spec["tasks"] == {"image-to-text": {}}
     assert spec["cache"] == {"layers": 2, "heads": 4, "headDim": 8, "prefix": 17}
     assert spec["generation"] == {"bos": 1, "eos": [2], "pad": 0, "maxLength": 48}
     assert spec["image"]["height"] == spec["image"]["width"] == 32
@@ -138,8 +152,11 @@ def test_manifest_of_a_captioner(exported):
 
 def test_manifest_of_a_pipeline(exported):
     spec = exported("stable-diffusion").spec
-    assert spec["latents"] == {"channels": 4, "scale": 2, "multiple": 2, "scalingFactor": 0.18215}
-    assert spec["scheduler"]["_class_name"] == "DDIMScheduler"
+    section = spec["tasks"]["text-to-image"]
+    assert list(section) == ["scheduler", "latents"]
+    assert section["latents"] == {"channels": 4, "scale": 2, "multiple": 2, "scalingFactor": 0.18215}
+    assert section["scheduler"]["_class_name"] == "DDIMScheduler"
+    assert spec["image"] == {"height": 32, "width": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
     assert spec["generation"] == {"bos": 1, "pad": 0, "eos": [2], "maxLength": 24}
 
 
@@ -163,5 +180,6 @@ def test_committed_fixtures_answer_as_their_golden_values_say(folder):
     for name, digest in pack.spec["sha256"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
     assert max(differences(pack).values()) <= pack.golden["tolerance"]
+    assert pack.spec["format"] == 2
     assert json.loads((folder.parent / "expected.json").read_text(encoding="utf-8"))
     assert sum(path.stat().st_size for path in folder.iterdir()) < 1_000_000

@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from transformers.activations import QuickGELUActivation
 
 from ..golden import Step
+
+if TYPE_CHECKING:
+    from ..export import Request
 
 
 @dataclass
@@ -27,6 +30,14 @@ class Family(ABC):
     task: ClassVar[str]
     engines: ClassVar[tuple[str, ...]] = ("PyTorch",)
     images: ClassVar[bool] = False
+    tokenizer_folder: ClassVar[str] = ""
+    """Where in the model's folder its tokenizer lies."""
+
+    options: ClassVar[tuple[str, ...]] = ()
+    """The fields of a request that only some families take, of those this one."""
+
+    heads: ClassVar[tuple[str, ...]] = ()
+    """How the model classes end whose checkpoints are for this family, where its architecture has other tasks too."""
 
     context: int
     """Longest sequence in tokens."""
@@ -40,6 +51,11 @@ class Family(ABC):
         """bfloat16 packs keep a float32 cache, since DJL can't hold bfloat16 arrays."""
         return torch.float16 if self.dtype == torch.float16 else torch.float32
 
+    @classmethod
+    def build(cls, request: "Request", source: str, tokenizer: Any, **kwargs) -> Self:
+        """The family around the model at `source`, a folder or hub id; ValueError where it can't be served."""
+        return cls(cls.load(source, **kwargs), request.dtype)
+
     @staticmethod
     @abstractmethod
     def load(source: str, **kwargs) -> Any:
@@ -47,11 +63,19 @@ class Family(ABC):
 
     @abstractmethod
     def graphs(self) -> dict[str, Graph]:
-        """Modules by role (DESIGN, model pack)."""
+        """Modules by role, the key of `graphs` in `pack.json`."""
 
-    @abstractmethod
     def manifest(self) -> dict:
-        """The keys of `pack.json` that only this family knows."""
+        """Keys of `pack.json` that hold for all its tasks: `cache`, `generation`, `image`."""
+        return {}
+
+    def section(self) -> dict:
+        """The task's section in `tasks` of `pack.json`."""
+        return {}
+
+    def golden(self, texts: list[dict]) -> dict:
+        """More keys of `golden.json`; `texts` are its tokenizer's, each with `text` and `ids`."""
+        return {}
 
     @abstractmethod
     def sessions(self) -> list[list[Step]]:

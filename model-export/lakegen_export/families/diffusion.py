@@ -23,6 +23,7 @@ from transformers import CLIPTextModel
 
 from .. import golden
 from ..golden import Step
+from ..source import read_json
 from . import rewrites
 from .base import Family, Graph, fold_quick_gelu
 from .decoding import tokens
@@ -93,6 +94,20 @@ class _VaeEncoder(torch.nn.Module):
 class StableDiffusion(Family):
     task: ClassVar[str] = "text-to-image"
     name: ClassVar[str] = "stable-diffusion"
+    tokenizer_folder: ClassVar[str] = "tokenizer"
+
+    @staticmethod
+    def recognise(index: dict) -> None:
+        """ValueError unless `model_index.json` names the parts of such a pipeline."""
+        kinds = {part: index.get(part, [None, None])[1] for part in ("text_encoder", "unet", "vae")}
+        expected = {"text_encoder": "CLIPTextModel", "unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
+        if kinds != expected or "text_encoder_2" in index:
+            raise ValueError(f"{index['_class_name']}: {kinds} (expected: Stable Diffusion 1.x or 2.x, {expected})")
+
+    @classmethod
+    def build(cls, request, source, tokenizer, **kwargs):
+        scheduler = read_json(source, "scheduler/scheduler_config.json")
+        return cls(cls.load(source, **kwargs), request.dtype, tokenizer, scheduler)
 
     @staticmethod
     def load(source: str, **kwargs: Any) -> Parts:
@@ -141,8 +156,7 @@ class StableDiffusion(Family):
         return {role: Graph(module, examples[role]) for role, module in modules.items()}
 
     def manifest(self):
-        unet, vae = self.reference.unet.config, self.reference.vae.config
-        side = self.scale * unet.sample_size
+        side = self.scale * self.reference.unet.config.sample_size
         ids = {"bos": self.tokenizer.bos_token_id, "pad": self.tokenizer.pad_token_id}
         return {
             "image": {"height": side, "width": side, "mean": [0.5] * 3, "std": [0.5] * 3},
@@ -151,13 +165,17 @@ class StableDiffusion(Family):
                 "eos": [self.tokenizer.eos_token_id],
                 "maxLength": self.context,
             },
+        }
+
+    def section(self):
+        return {
             # JSON has no infinity; DPM-Solver's lambda_min_clipped, the one key that holds it, then clips nothing.
             "scheduler": {key: value for key, value in self.scheduler.items() if value != float("-inf")},
             "latents": {
-                "channels": unet.in_channels,
+                "channels": self.reference.unet.config.in_channels,
                 "scale": self.scale,
                 "multiple": 2**self.reference.unet.num_upsamplers,
-                "scalingFactor": vae.scaling_factor,
+                "scalingFactor": self.reference.vae.config.scaling_factor,
             },
         }
 

@@ -6,6 +6,7 @@ Pooling over the tokens that the mask shows, and normalisation, are the caller's
 """
 
 import copy
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -13,9 +14,46 @@ from transformers import AutoModel
 
 from .. import golden
 from ..golden import Step
-from ..source import Pooling
+from ..source import read_json
 from .base import Family, Graph
 from .decoding import tokens
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How an encoder's hidden states become one vector."""
+
+    mode: str
+    normalize: bool
+    max_length: int | None = None
+
+    MODES: ClassVar[tuple[str, ...]] = ("mean", "cls", "max", "lastToken")
+
+    def __str__(self) -> str:
+        return self.mode
+
+    @classmethod
+    def read(cls, source: str) -> "Pooling | None":
+        """From the files of a sentence-transformers model; None where there are none."""
+        modules = read_json(source, "modules.json")
+        if modules is None:
+            return None
+        kinds = {module["type"].rsplit(".", 1)[-1]: module["path"] for module in modules}
+        unknown = set(kinds) - {"Transformer", "Pooling", "Normalize"}
+        if unknown or "Pooling" not in kinds:
+            raise ValueError(f"modules.json: {sorted(kinds)} (expected: Transformer, Pooling and perhaps Normalize)")
+        config = read_json(source, f"{kinds['Pooling']}/config.json")
+        names = {
+            "pooling_mode_mean_tokens": "mean",
+            "pooling_mode_cls_token": "cls",
+            "pooling_mode_max_tokens": "max",
+            "pooling_mode_lasttoken": "lastToken",
+        }
+        chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
+        if len(chosen) != 1 or chosen[0] not in names:
+            raise ValueError(f"{kinds['Pooling']}/config.json: {chosen} (expected: one of {', '.join(names)})")
+        limits = read_json(source, "sentence_bert_config.json") or {}
+        return cls(names[chosen[0]], "Normalize" in kinds, limits.get("max_seq_length"))
 
 
 class _Model(torch.nn.Module):
@@ -36,6 +74,19 @@ class _Model(torch.nn.Module):
 class Encoder(Family):
     task: ClassVar[str] = "feature-extraction"
     engines: ClassVar[tuple[str, ...]] = ("PyTorch", "OnnxRuntime")
+    options: ClassVar[tuple[str, ...]] = ("pooling",)
+    # Heads of pretraining are dropped: sentence-transformers often starts from a checkpoint that has one.
+    heads: ClassVar[tuple[str, ...]] = ("Model", "ForMaskedLM", "ForPreTraining")
+
+    @classmethod
+    def build(cls, request, source, tokenizer, **kwargs):
+        pooling = request.pooling or Pooling.read(source)
+        if pooling is None:
+            raise ValueError(
+                "pooling: unknown, the model has no modules.json of sentence-transformers "
+                f"(expected: --pooling {' or '.join(Pooling.MODES)})"
+            )
+        return cls(cls.load(source, **kwargs), request.dtype, pooling)
 
     @staticmethod
     def load(source, **kwargs):
@@ -65,12 +116,15 @@ class Encoder(Family):
         mask = [[1] * length + [0] * (longest - length) for length in lengths]
         return [golden.data("input_ids", torch.tensor(padded)), golden.data("attention_mask", torch.tensor(mask))]
 
-    def manifest(self):
+    def section(self):
         return {
             "pooling": self.pooling.mode,
             "normalize": self.pooling.normalize,
             "dimension": self.reference.config.hidden_size,
         }
+
+    def golden(self, texts):
+        return {"embeddings": [{"text": one["text"], "values": self.embedding(one["ids"]).tolist()} for one in texts]}
 
     def sessions(self):
         found = []

@@ -4,12 +4,13 @@ import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.ModelPack;
-import io.lakegen.model.ModelPool;
 import io.lakegen.model.PackStore;
-import io.lakegen.task.text.GenerationOptions;
-import io.lakegen.task.vision.Captioner;
-import io.lakegen.task.vision.Captioner.CaptionOptions;
-import io.lakegen.task.vision.Captioner.Picture;
+import io.lakegen.spark.ExecutorModels;
+import io.lakegen.task.Budget;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.RowInput;
+import io.lakegen.task.caption.Caption;
+import io.lakegen.task.caption.Captioner;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
@@ -55,7 +56,7 @@ public final class CaptionBench {
     SparkSession spark = LocalJob.session("local[2]").getOrCreate();
     new CaptionBench(spark, photos, dtype).run();
     spark.stop();
-    ModelPool.closeAll();
+    ExecutorModels.close();
   }
 
   private Path pack() {
@@ -110,15 +111,14 @@ public final class CaptionBench {
     }
     ModelPack pack = PackStore.ofNode().fetch(pack().toString(), new Configuration());
     try (LoadedModel model = LoadedModel.load(pack, Device.cpu(), 1)) {
-      Captioner captioner =
-          new Captioner(model, GenerationOptions.builder().build(), new CaptionOptions("", 0));
+      Captioner captioner = new Caption().open(model, OptionValues.NONE, new Budget(1));
       ThreadMXBean threads = ManagementFactory.getThreadMXBean();
       for (byte[] file : files) {
-        captioner.prepare(new Picture(file, 0));
+        captioner.prepare(RowInput.of(List.of("image"), new byte[][] {file}, 0));
       }
       long start = threads.getCurrentThreadCpuTime();
       for (byte[] file : files) {
-        captioner.prepare(new Picture(file, 0));
+        captioner.prepare(RowInput.of(List.of("image"), new byte[][] {file}, 0));
       }
       double lakegen = (threads.getCurrentThreadCpuTime() - start) / 1e9 / files.size();
       report.figure("decode_ms", lakegen * 1000);

@@ -1,13 +1,18 @@
 package io.lakegen.bench;
 
 import ai.djl.Device;
-import io.lakegen.jobs.JobAccess;
+import io.lakegen.encoder.TextEncoderTask.Tokens;
+import io.lakegen.jobs.run.JobOptions;
+import io.lakegen.jobs.run.JobSpec;
+import io.lakegen.jobs.run.Jobs;
+import io.lakegen.jobs.run.RunSummary;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.ModelPack;
-import io.lakegen.model.ModelPool;
 import io.lakegen.model.PackStore;
-import io.lakegen.spark.EmbedRows;
-import io.lakegen.task.text.TextEmbedder;
+import io.lakegen.spark.ExecutorModels;
+import io.lakegen.task.RowInput;
+import io.lakegen.task.embed.Embed;
+import io.lakegen.task.embed.TextEmbedder;
 import java.io.BufferedWriter;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -63,7 +68,7 @@ public final class EmbedBench {
         Path.of(args.length > 0 ? args[0] : ".lakegen/bench/texts.jsonl").toAbsolutePath();
     new EmbedBench(spark).run(corpus);
     spark.stop();
-    ModelPool.closeAll();
+    ExecutorModels.close();
   }
 
   private void run(Path corpus) throws Exception {
@@ -109,26 +114,26 @@ public final class EmbedBench {
     long start = System.nanoTime();
     ExecutorService threads = Executors.newFixedThreadPool(CORES);
     try {
-      List<Callable<List<TextEmbedder.Tokens>>> parts = new ArrayList<>();
+      List<Callable<List<Tokens>>> parts = new ArrayList<>();
       int part = texts.size() / CORES + 1;
       for (int from = 0; from < texts.size(); from += part) {
         List<String> some = texts.subList(from, Math.min(texts.size(), from + part));
         parts.add(
             () -> {
-              List<TextEmbedder.Tokens> tokens = new ArrayList<>();
+              List<Tokens> tokens = new ArrayList<>();
               for (String text : some) {
-                tokens.add(embedder.prepare(text.getBytes(StandardCharsets.UTF_8)));
+                tokens.add(embedder.prepare(input(text)));
               }
               return tokens;
             });
       }
-      List<TextEmbedder.Tokens> all = new ArrayList<>();
-      for (Future<List<TextEmbedder.Tokens>> tokens : threads.invokeAll(parts)) {
+      List<Tokens> all = new ArrayList<>();
+      for (Future<List<Tokens>> tokens : threads.invokeAll(parts)) {
         all.addAll(tokens.get());
       }
       all.sort(Comparator.comparingInt(embedder::cost).reversed());
-      Queue<List<TextEmbedder.Tokens>> batches = new ConcurrentLinkedQueue<>();
-      long budget = new EmbedRows(0).defaultBudget(Device.cpu());
+      Queue<List<Tokens>> batches = new ConcurrentLinkedQueue<>();
+      long budget = new Embed().data().budget().cpu();
       for (int from = 0; from < all.size(); ) {
         int to =
             Math.min(all.size(), from + (int) Math.max(1, budget / embedder.cost(all.get(from))));
@@ -140,9 +145,7 @@ public final class EmbedBench {
         workers.add(
             () -> {
               int rows = 0;
-              for (List<TextEmbedder.Tokens> batch = batches.poll();
-                  batch != null;
-                  batch = batches.poll()) {
+              for (List<Tokens> batch = batches.poll(); batch != null; batch = batches.poll()) {
                 rows += embedder.infer(batch).size();
               }
               return rows;
@@ -228,12 +231,12 @@ public final class EmbedBench {
 
         private List<Row> batch() {
           List<Row> inputs = new ArrayList<>();
-          List<TextEmbedder.Tokens> tokens = new ArrayList<>();
+          List<Tokens> tokens = new ArrayList<>();
           while (inputs.size() < NAIVE_BATCH && rows.hasNext()) {
             Row row = rows.next();
             inputs.add(row);
             try {
-              tokens.add(embedder.prepare(row.getString(text).getBytes(StandardCharsets.UTF_8)));
+              tokens.add(embedder.prepare(input(row.getString(text))));
             } catch (io.lakegen.task.RowException e) {
               throw new IllegalStateException(e);
             }
@@ -276,12 +279,9 @@ public final class EmbedBench {
                 }
               }
             });
-    JobAccess.rowsPerSecond(
-        spark, new IdentityRows(), input.toString(), MODEL, folder + "/identity-warm");
+    identity(input, "identity-warm");
     sampler.start();
-    double rate =
-        JobAccess.rowsPerSecond(
-            spark, new IdentityRows(), input.toString(), MODEL, folder + "/identity");
+    double rate = identity(input, "identity");
     running.set(false);
     sampler.join();
     report.figure("identity_rows_per_second", rate);
@@ -295,6 +295,25 @@ public final class EmbedBench {
             .orElse(0);
     report.figure("identity_rss_first_quarter_mb", early);
     report.figure("identity_rss_last_quarter_mb", late);
+  }
+
+  /** Rows in a second of wall-clock time, from counting to the committed manifest. */
+  private double identity(Path input, String output) throws IOException {
+    RunSummary summary =
+        Jobs.run(
+            spark,
+            JobSpec.of(new IdentityRows())
+                .with(JobOptions.INPUT, List.of(input.toString()))
+                .with(JobOptions.MODEL, MODEL)
+                .with(JobOptions.OUTPUT, folder + "/" + output),
+            System.err);
+    summary.lines().forEach(line -> System.out.println("  " + line));
+    return summary.input() / summary.seconds();
+  }
+
+  private static RowInput input(String text) {
+    byte[][] values = {text.getBytes(StandardCharsets.UTF_8)};
+    return RowInput.of(List.of("text"), values, 0);
   }
 
   private static void delete(Path folder) throws IOException {

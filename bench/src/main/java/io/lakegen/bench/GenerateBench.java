@@ -3,15 +3,17 @@ package io.lakegen.bench;
 import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lakegen.decode.DecodingOptions;
 import io.lakegen.model.LoadedModel;
-import io.lakegen.model.ModelPool;
 import io.lakegen.model.PackStore;
+import io.lakegen.spark.ExecutorModels;
+import io.lakegen.task.Budget;
+import io.lakegen.task.OptionValues;
 import io.lakegen.task.RowException;
-import io.lakegen.task.text.GenerationOptions;
-import io.lakegen.task.text.TextGenerator;
-import io.lakegen.task.text.TextGenerator.PreparedPrompt;
-import io.lakegen.task.text.TextGenerator.Prompt;
-import io.lakegen.task.text.TextGenerator.PromptOptions;
+import io.lakegen.task.RowInput;
+import io.lakegen.task.generate.Generate;
+import io.lakegen.task.generate.TextGenerator;
+import io.lakegen.task.generate.TextGenerator.PreparedPrompt;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -59,7 +61,7 @@ public final class GenerateBench {
     int cores = Runtime.getRuntime().availableProcessors();
     new GenerateBench(spark, args.length > 0 ? Integer.parseInt(args[0]) : cores).run();
     spark.stop();
-    ModelPool.closeAll();
+    ExecutorModels.close();
   }
 
   private void run() throws Exception {
@@ -85,11 +87,11 @@ public final class GenerateBench {
             threads);
     try (model) {
       TextGenerator generator =
-          new TextGenerator(
-              model,
-              GenerationOptions.builder().maxNewTokens(LONGEST).build(),
-              new PromptOptions(PromptOptions.LongPrompts.reject, PromptOptions.Frame.none),
-              (long) BATCH * SLOTS);
+          new Generate()
+              .open(
+                  model,
+                  OptionValues.NONE.with(DecodingOptions.MAX_NEW_TOKENS, LONGEST),
+                  new Budget((long) BATCH * SLOTS));
       lakegen("warm", "--limit", "2");
       Spent job = Spent.by(() -> lakegen("job"));
       report.figure("job_tokens_per_second", useful / job.seconds());
@@ -148,9 +150,8 @@ public final class GenerateBench {
       for (JsonNode row : rows) {
         String[] words = row.path("prompt").asText().split(" ");
         words[0] = Integer.toString(words.length + longest - 1);
-        batch.add(
-            generator.prepare(
-                new Prompt(String.join(" ", words).getBytes(StandardCharsets.UTF_8), 0)));
+        byte[][] values = {String.join(" ", words).getBytes(StandardCharsets.UTF_8)};
+        batch.add(generator.prepare(RowInput.of(List.of("{prompt}"), values, 0)));
       }
       List<Integer> lengths =
           generator.infer(batch).stream().map(t -> t.get(0).tokenCount()).toList();

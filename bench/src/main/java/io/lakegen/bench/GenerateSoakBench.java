@@ -3,14 +3,16 @@ package io.lakegen.bench;
 import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lakegen.decode.DecodingOptions;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackStore;
-import io.lakegen.task.text.GenerationOptions;
-import io.lakegen.task.text.TextGenerator;
-import io.lakegen.task.text.TextGenerator.GeneratedText;
-import io.lakegen.task.text.TextGenerator.PreparedPrompt;
-import io.lakegen.task.text.TextGenerator.Prompt;
-import io.lakegen.task.text.TextGenerator.PromptOptions;
+import io.lakegen.task.Budget;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.RowInput;
+import io.lakegen.task.generate.Generate;
+import io.lakegen.task.generate.TextGenerator;
+import io.lakegen.task.generate.TextGenerator.GeneratedText;
+import io.lakegen.task.generate.TextGenerator.PreparedPrompt;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -71,21 +73,25 @@ public final class GenerateSoakBench {
   }
 
   private static List<GeneratedText> generate(
-      LoadedModel model, List<String> words, int generations, long cacheTokens, Report report)
+      LoadedModel model, List<String> words, int generations, long slots, Report report)
       throws Exception {
     TextGenerator generator =
-        new TextGenerator(
-            model,
-            GenerationOptions.builder().maxNewTokens(40).sampling().temperature(0.9).build(),
-            new PromptOptions(PromptOptions.LongPrompts.reject, PromptOptions.Frame.none),
-            cacheTokens);
+        new Generate()
+            .open(
+                model,
+                OptionValues.NONE
+                    .with(DecodingOptions.MAX_NEW_TOKENS, 40)
+                    .with(DecodingOptions.DO_SAMPLE, true)
+                    .with(DecodingOptions.TEMPERATURE, 0.9),
+                new Budget(slots));
     List<GeneratedText> texts = new ArrayList<>();
     long start = System.nanoTime();
     while (texts.size() < generations) {
       List<PreparedPrompt> window = new ArrayList<>();
       for (int i = texts.size(); i < texts.size() + WINDOW; i++) {
         String prompt = words.get(i % words.size()) + ":";
-        window.add(generator.prepare(new Prompt(prompt.getBytes(StandardCharsets.UTF_8), i)));
+        byte[][] values = {prompt.getBytes(StandardCharsets.UTF_8)};
+        window.add(generator.prepare(RowInput.of(List.of("{prompt}"), values, i)));
       }
       generator.infer(window).forEach(t -> texts.add(t.get(0)));
       if (report != null && texts.size() % REPORTED == 0) {

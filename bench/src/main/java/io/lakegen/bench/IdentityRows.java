@@ -1,35 +1,48 @@
 package io.lakegen.bench;
 
-import ai.djl.Device;
 import io.lakegen.model.LoadedModel;
-import io.lakegen.spark.RowTask;
-import io.lakegen.task.ModelTask;
+import io.lakegen.task.Argument;
+import io.lakegen.task.Budget;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.Result;
+import io.lakegen.task.RowInput;
+import io.lakegen.task.Task;
+import io.lakegen.task.TaskData;
+import io.lakegen.task.TaskDefinition;
 import java.util.List;
-import org.apache.spark.sql.catalyst.InternalRow;
-import org.apache.spark.sql.types.DataTypes;
-import org.apache.spark.sql.types.StructType;
 
 /**
- * A model that does nothing: what is left is the cost of the way of a row. Adds {@code bytes}, the
- * length of the text.
+ * A task that leaves its model alone: what remains is the cost of the way of a row. Adds {@code
+ * bytes}, the length of the text.
  */
-public record IdentityRows() implements RowTask<byte[], byte[], Integer> {
+public record IdentityRows() implements TaskDefinition {
+  private static final TaskData DATA =
+      new TaskData(
+          "identity",
+          "Counts the bytes of texts.",
+          List.of("feature-extraction"),
+          List.of(Argument.required("text", Argument.Kind.TEXT, "text")),
+          List.of(),
+          new Budget.Unit("bytes in a batch", 2_048, 2_048),
+          4096,
+          32);
+
   @Override
-  public StructType columns() {
-    return new StructType().add("bytes", DataTypes.IntegerType);
+  public TaskData data() {
+    return DATA;
   }
 
   @Override
-  public byte[] input(InternalRow row, long seed) {
-    return row.getUTF8String(0).getBytes();
+  public List<Result> results(OptionValues options) {
+    return List.of(new Result("bytes", Result.Type.INT, "of the text"));
   }
 
   @Override
-  public ModelTask<byte[], byte[], Integer> open(LoadedModel model) {
-    return new ModelTask<>() {
+  public Task<?, ?> open(LoadedModel model, OptionValues options, Budget budget) {
+    return new Task<byte[], Integer>() {
       @Override
-      public byte[] prepare(byte[] input) {
-        return input;
+      public byte[] prepare(RowInput row) {
+        return row.bytes("text");
       }
 
       @Override
@@ -43,22 +56,12 @@ public record IdentityRows() implements RowTask<byte[], byte[], Integer> {
       }
 
       @Override
+      public List<List<Object>> values(Integer result) {
+        return List.of(List.of(result));
+      }
+
+      @Override
       public void check() {}
     };
-  }
-
-  @Override
-  public List<Object[]> values(Integer result) {
-    return List.<Object[]>of(new Object[] {result});
-  }
-
-  @Override
-  public int windowRows() {
-    return 4096;
-  }
-
-  @Override
-  public long defaultBudget(Device device) {
-    return 2_048;
   }
 }

@@ -1,6 +1,6 @@
 package io.lakegen.bench;
 
-import io.lakegen.jobs.Main;
+import io.lakegen.jobs.cli.Main;
 import org.apache.spark.sql.classic.SparkSession;
 
 /** Lakegen's jobs in this process. */

@@ -1,7 +1,7 @@
 package io.lakegen.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.lakegen.model.ModelPool;
+import io.lakegen.spark.ExecutorModels;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,7 +29,7 @@ public final class RenderBench {
     SparkSession spark = LocalJob.session("local[*]").getOrCreate();
     new RenderBench().run();
     spark.stop();
-    ModelPool.closeAll();
+    ExecutorModels.close();
   }
 
   private void run() throws Exception {

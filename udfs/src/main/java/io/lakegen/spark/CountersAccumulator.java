@@ -1,7 +1,7 @@
 package io.lakegen.spark;
 
-import io.lakegen.scoring.ScoringStats;
-import io.lakegen.scoring.ScoringStats.Counter;
+import io.lakegen.batch.ScoringStats;
+import io.lakegen.batch.ScoringStats.Counter;
 import java.util.EnumMap;
 import java.util.Map;
 import org.apache.spark.util.AccumulatorV2;

@@ -1,8 +1,10 @@
 package io.lakegen.spark;
 
+import io.lakegen.task.Result;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.Metadata;
 import org.apache.spark.sql.types.StructField;
@@ -48,14 +50,27 @@ public final class OutputSchema {
 
   private OutputSchema() {}
 
+  private static DataType type(Result result) {
+    return switch (result.type()) {
+      case TEXT -> DataTypes.StringType;
+      case INT, INDEX -> DataTypes.IntegerType;
+      case LONG -> DataTypes.LongType;
+      case FLOAT -> DataTypes.FloatType;
+      case DOUBLE -> DataTypes.DoubleType;
+      case BOOLEAN -> DataTypes.BooleanType;
+      case IMAGE -> DataTypes.BinaryType;
+      case VECTOR -> DataTypes.createArrayType(DataTypes.FloatType, false);
+      case SCORES -> DataTypes.createMapType(DataTypes.StringType, DataTypes.FloatType, false);
+    };
+  }
+
   /** Schema of the output rows. */
-  public static StructType of(
-      StructType input, List<String> passedThrough, StructType taskColumns) {
+  public static StructType of(StructType input, List<String> passedThrough, List<Result> results) {
     List<StructField> fields = new ArrayList<>();
     Arrays.stream(input.fields())
         .filter(f -> passedThrough.contains(f.name()))
         .forEach(fields::add);
-    fields.addAll(List.of(taskColumns.fields()));
+    results.forEach(r -> fields.add(new StructField(r.name(), type(r), true, Metadata.empty())));
     fields.add(new StructField(ERROR, ERROR_TYPE, true, Metadata.empty()));
     fields.add(new StructField(LINEAGE, LINEAGE_TYPE, false, Metadata.empty()));
     return new StructType(fields.toArray(StructField[]::new));

@@ -1,17 +1,20 @@
 package io.lakegen.spark;
 
 import ai.djl.Device;
+import io.lakegen.batch.BatchScorer;
+import io.lakegen.batch.Scored;
+import io.lakegen.batch.ScoringOptions;
+import io.lakegen.batch.ScoringStats;
 import io.lakegen.model.Devices;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.ModelPack;
 import io.lakegen.model.ModelPool;
 import io.lakegen.model.PackStore;
-import io.lakegen.scoring.BatchBudget;
-import io.lakegen.scoring.BatchScorer;
-import io.lakegen.scoring.Scored;
-import io.lakegen.scoring.ScoringOptions;
-import io.lakegen.scoring.ScoringStats;
-import io.lakegen.task.ModelTask;
+import io.lakegen.spark.RowFormat.KeptRow;
+import io.lakegen.task.Budget;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.Task;
+import io.lakegen.task.TaskDefinition;
 import java.io.IOException;
 import java.util.Iterator;
 import java.util.List;
@@ -26,78 +29,89 @@ import org.slf4j.LoggerFactory;
  * Scores a partition on the executor: binds the plan to this JVM's shared model and streams the
  * rows through it.
  */
-public final class PartitionScorer<I, P, O>
-    implements FlatMapFunction<Iterator<InternalRow>, InternalRow> {
+public final class PartitionScorer implements FlatMapFunction<Iterator<InternalRow>, InternalRow> {
   private static final long serialVersionUID = 1L;
   private static final Logger LOG = LoggerFactory.getLogger(PartitionScorer.class);
 
   /** Encoded pictures are megabytes each; texts never come near this. */
   private static final long WINDOW_BYTES = 32L << 20;
 
-  private final ScoringPlan<I, P, O> plan;
+  private final ScoringPlan plan;
   private final CountersAccumulator counters;
 
   /**
    * @param counters registered with the Spark context
    */
   @SuppressWarnings("MissingSummary")
-  public PartitionScorer(ScoringPlan<I, P, O> plan, CountersAccumulator counters) {
+  public PartitionScorer(ScoringPlan plan, CountersAccumulator counters) {
     this.plan = plan;
     this.counters = counters;
   }
 
-  private record ModelKey(String packSha256, Device device) {}
+  private record TaskKey(TaskDefinition definition, OptionValues options, long budget) {}
 
-  private record TaskKey(RowTask<?, ?, ?> task, long budget) {}
-
-  private record SharedTask(ModelTask<?, ?, ?> task, BatchBudget budget) {}
+  private record SharedTask(Task<?, ?> task, Budget budget) {}
 
   @Override
   public Iterator<InternalRow> call(Iterator<InternalRow> rows) throws IOException {
     if (!rows.hasNext()) {
       return rows;
     }
-    RowFormat<I, P, O> format = new RowFormat<>(plan);
     Device device = Devices.resolve(plan.device(), gpuAddresses(), plan.engine(), plan.threads());
-    LoadedModel model =
-        ModelPool.get(
-            new ModelKey(plan.modelSha256(), device), LoadedModel.class, () -> load(device));
+    ModelPool<LoadedModel>.Lease lease =
+        ExecutorModels.pool()
+            .lease(new ModelPool.Key(plan.modelSha256(), device), () -> load(device));
+    TaskContext.get()
+        .addTaskCompletionListener(
+            context -> {
+              lease.close();
+            });
+    LoadedModel model = lease.model();
     SharedTask shared =
         model.shared(
-            new TaskKey(plan.task(), plan.batchBudget()),
+            new TaskKey(plan.definition(), plan.options(), plan.batchBudget()),
             SharedTask.class,
-            () -> open(model, device));
-    @SuppressWarnings("unchecked") // made by this plan's task, which is part of the key
-    ModelTask<I, P, O> task = (ModelTask<I, P, O>) shared.task();
-    ScoringStats stats = new ScoringStats();
-    BatchScorer<RowFormat.Input<I>, P, O> scorer =
-        new BatchScorer<>(
-            new Iterator<>() {
-              @Override
-              public boolean hasNext() {
-                return rows.hasNext();
-              }
+            () -> open(model));
+    return score(rows, shared.task(), shared.budget());
+  }
 
-              @Override
-              public RowFormat.Input<I> next() {
-                return format.read(rows.next());
-              }
-            },
-            new RowFormat.Adapter<>(task),
-            new ScoringOptions(plan.task().windowRows(), WINDOW_BYTES, plan.prepareThreads()),
-            shared.budget(),
+  private <P, O> Iterator<InternalRow> score(
+      Iterator<InternalRow> rows, Task<P, O> task, Budget budget) {
+    RowFormat format = new RowFormat(plan);
+    ScoringStats stats = new ScoringStats();
+    Iterator<KeptRow> kept =
+        new Iterator<>() {
+          @Override
+          public boolean hasNext() {
+            return rows.hasNext();
+          }
+
+          @Override
+          public KeptRow next() {
+            return format.read(rows.next());
+          }
+        };
+    BatchScorer<KeptRow, P, O> scorer =
+        new BatchScorer<>(
+            kept,
+            KeptRow::input,
+            task,
+            new ScoringOptions(
+                plan.definition().data().windowRows(), WINDOW_BYTES, plan.prepareThreads()),
+            budget,
             stats);
     CountersAccumulator.Feed feed = new CountersAccumulator.Feed(counters, stats);
+    // Listeners are called last come, first served: the scorer ends before the lease.
     TaskContext.get()
         .addTaskCompletionListener(
             context -> {
               scorer.close();
               feed.send();
             });
-    return new Output(format, scorer, feed);
+    return new Output<>(format, task, scorer, feed);
   }
 
-  private List<String> gpuAddresses() {
+  private static List<String> gpuAddresses() {
     ResourceInformation gpus = TaskContext.get().resourcesJMap().get("gpu");
     return gpus == null ? List.of() : List.of(gpus.addresses());
   }
@@ -117,32 +131,39 @@ public final class PartitionScorer<I, P, O>
     return LoadedModel.load(pack, device, plan.threads());
   }
 
-  private SharedTask open(LoadedModel model, Device device) {
-    ModelTask<I, P, O> task = plan.task().open(model);
+  private SharedTask open(LoadedModel model) {
+    long most =
+        plan.batchBudget() > 0
+            ? plan.batchBudget()
+            : plan.definition().data().budget().on(model.device());
+    Budget budget = new Budget(most);
+    Task<?, ?> task = plan.definition().open(model, plan.options(), budget);
     try {
       task.check();
     } catch (IOException e) {
       throw new java.io.UncheckedIOException(e);
     }
-    long budget = plan.batchBudget() > 0 ? plan.batchBudget() : plan.task().defaultBudget(device);
-    LOG.info("scoring with {} on {}, batch budget {}", plan.modelId(), device, budget);
-    return new SharedTask(task, new BatchBudget(budget));
+    LOG.info("scoring with {} on {}, batch budget {}", plan.modelId(), model.device(), most);
+    return new SharedTask(task, budget);
   }
 
-  private final class Output implements Iterator<InternalRow> {
+  private static final class Output<O> implements Iterator<InternalRow> {
     private static final int ROWS_PER_SEND = 64;
 
-    private final RowFormat<I, P, O> format;
-    private final Iterator<Scored<RowFormat.Input<I>, O>> scored;
+    private final RowFormat format;
+    private final Task<?, O> task;
+    private final Iterator<Scored<KeptRow, O>> scored;
     private final CountersAccumulator.Feed feed;
     private Iterator<InternalRow> pending = List.<InternalRow>of().iterator();
     private int rows;
 
     Output(
-        RowFormat<I, P, O> format,
-        Iterator<Scored<RowFormat.Input<I>, O>> scored,
+        RowFormat format,
+        Task<?, O> task,
+        Iterator<Scored<KeptRow, O>> scored,
         CountersAccumulator.Feed feed) {
       this.format = format;
+      this.task = task;
       this.scored = scored;
       this.feed = feed;
     }
@@ -155,7 +176,9 @@ public final class PartitionScorer<I, P, O>
     @Override
     public InternalRow next() {
       if (!pending.hasNext()) {
-        pending = format.write(scored.next()).iterator();
+        Scored<KeptRow, O> next = scored.next();
+        List<List<Object>> values = next.error() == null ? task.values(next.result()) : List.of();
+        pending = format.write(next.row(), values, next.error()).iterator();
         if (++rows % ROWS_PER_SEND == 0) {
           feed.send();
         }

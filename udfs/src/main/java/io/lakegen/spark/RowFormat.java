@@ -1,29 +1,32 @@
 package io.lakegen.spark;
 
-import io.lakegen.scoring.Scored;
-import io.lakegen.task.ModelTask;
+import io.lakegen.task.Input;
+import io.lakegen.task.Result;
 import io.lakegen.task.RowError;
-import io.lakegen.task.RowException;
-import java.io.IOException;
+import io.lakegen.task.RowInput;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
+import org.apache.spark.sql.catalyst.expressions.UnsafeArrayData;
+import org.apache.spark.sql.catalyst.util.ArrayBasedMapData;
+import org.apache.spark.sql.catalyst.util.GenericArrayData;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.unsafe.types.UTF8String;
 
-/**
- * Turns input rows into task inputs, and outcomes into output rows. Used by one thread, but for
- * {@link Adapter}.
- */
-final class RowFormat<I, P, O> {
-  private final ScoringPlan<I, P, O> plan;
+/** Turns input rows into task inputs, and outcomes into output rows. Used by one thread. */
+final class RowFormat {
+  private final long jobSeed;
   private final RowKey keys;
   private final StructField[] inputFields;
   private final int[] passedThrough;
-  private final int taskColumns;
+  private final List<String> inputNames;
+  private final int[] inputOrdinals;
+  private final List<Result> results;
   private final int readError;
   private final UTF8String model;
   private final UTF8String modelSha256;
@@ -31,22 +34,23 @@ final class RowFormat<I, P, O> {
   private final UTF8String runId;
 
   /**
-   * What is left of an input row: the columns that go to the output, its identity, and either the
-   * task's input or the reason why there is none. Nothing else of the row is kept: a window would
-   * hold every picture twice.
+   * What is left of an input row: the columns that go to the output, its identity, and what the
+   * task reads. Nothing else of the row is kept: a window would hold every picture twice.
    */
-  record Input<I>(Object[] passedThrough, String key, long seed, I value, RowError error) {}
+  record KeptRow(Object[] passedThrough, String key, long seed, RowInput input) {}
 
-  RowFormat(ScoringPlan<I, P, O> plan) {
-    this.plan = plan;
+  RowFormat(ScoringPlan plan) {
     StructType schema = plan.inputSchema();
     List<String> keyColumns = new ArrayList<>(plan.keyColumns());
     keyColumns.add(OutputSchema.RAW);
+    this.jobSeed = plan.jobSeed();
     this.keys = new RowKey(schema, keyColumns);
     this.inputFields = schema.fields();
     List<String> names = Arrays.asList(schema.fieldNames());
     this.passedThrough = plan.outputColumns().stream().mapToInt(names::indexOf).sorted().toArray();
-    this.taskColumns = plan.task().columns().size();
+    this.inputNames = plan.inputs().stream().map(Input::name).toList();
+    this.inputOrdinals = plan.inputs().stream().mapToInt(i -> names.indexOf(i.column())).toArray();
+    this.results = plan.definition().results(plan.options());
     this.readError = names.indexOf(OutputSchema.READ_ERROR);
     this.model = UTF8String.fromString(plan.modelId());
     this.modelSha256 = UTF8String.fromString(plan.modelSha256());
@@ -57,7 +61,7 @@ final class RowFormat<I, P, O> {
   /**
    * @param row may be reused by the caller afterwards
    */
-  Input<I> read(InternalRow row) {
+  KeptRow read(InternalRow row) {
     Object[] kept = new Object[passedThrough.length];
     for (int i = 0; i < kept.length; i++) {
       int ordinal = passedThrough[i];
@@ -67,41 +71,88 @@ final class RowFormat<I, P, O> {
       }
     }
     String key = keys.of(row);
-    long seed = RowKey.seed(plan.jobSeed(), key);
-    if (readError >= 0 && !row.isNullAt(readError)) {
-      InternalRow error = row.getStruct(readError, 2);
-      return new Input<>(
-          kept, key, seed, null, new RowError("read", error.getString(0), error.getString(1)));
-    }
-    try {
-      return new Input<>(kept, key, seed, plan.task().input(row, seed), null);
-    } catch (RowException e) {
-      return new Input<>(kept, key, seed, null, e.error());
-    }
+    long seed = RowKey.seed(jobSeed, key);
+    return new KeptRow(kept, key, seed, input(row, seed));
   }
 
-  List<InternalRow> write(Scored<Input<I>, O> scored) {
-    if (scored.error() != null) {
-      RowError error = scored.error();
+  private RowInput input(InternalRow row, long seed) {
+    if (readError >= 0 && !row.isNullAt(readError)) {
+      InternalRow error = row.getStruct(readError, 2);
+      return RowInput.unreadable(new RowError("read", error.getString(0), error.getString(1)));
+    }
+    byte[][] values = new byte[inputOrdinals.length][];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = bytes(row, inputOrdinals[i]);
+    }
+    return RowInput.of(inputNames, values, seed);
+  }
+
+  private byte[] bytes(InternalRow row, int ordinal) {
+    if (row.isNullAt(ordinal)) {
+      return null;
+    }
+    Object value = row.get(ordinal, inputFields[ordinal].dataType());
+    if (value instanceof UTF8String text) {
+      return text.getBytes();
+    }
+    // Spark's rows give a copy of a binary value.
+    return value instanceof byte[] binary
+        ? binary
+        : value.toString().getBytes(StandardCharsets.UTF_8);
+  }
+
+  /**
+   * The output rows of an outcome.
+   *
+   * @param values of the task for each output row; null where there is an error
+   */
+  List<InternalRow> write(KeptRow input, List<List<Object>> values, RowError error) {
+    if (error != null) {
       InternalRow struct =
           struct(
               UTF8String.fromString(error.stage()),
               UTF8String.fromString(error.type()),
               UTF8String.fromString(error.message()));
-      return List.of(row(scored.input(), new Object[taskColumns], struct));
+      return List.of(row(input, new Object[results.size()], struct));
     }
-    List<InternalRow> rows = new ArrayList<>(1);
-    for (Object[] values : plan.task().values(scored.result())) {
-      rows.add(row(scored.input(), values, null));
+    List<InternalRow> rows = new ArrayList<>(values.size());
+    for (List<Object> row : values) {
+      rows.add(row(input, taskColumns(row, rows.size()), null));
     }
     return rows;
   }
 
-  private InternalRow row(Input<I> input, Object[] values, InternalRow error) {
+  private Object[] taskColumns(List<Object> values, int index) {
+    Object[] columns = new Object[results.size()];
+    int next = 0;
+    for (int i = 0; i < columns.length; i++) {
+      columns[i] =
+          results.get(i).type() == Result.Type.INDEX ? index : internal(values.get(next++));
+    }
+    return columns;
+  }
+
+  /** Spark's internal form of a value. */
+  private static Object internal(Object value) {
+    if (value instanceof String text) {
+      return UTF8String.fromString(text);
+    }
+    if (value instanceof float[] vector) {
+      return UnsafeArrayData.fromPrimitiveArray(vector);
+    }
+    if (value instanceof Map<?, ?> scores) {
+      return new ArrayBasedMapData(
+          new GenericArrayData(scores.keySet().stream().map(RowFormat::internal).toArray()),
+          new GenericArrayData(scores.values().toArray()));
+    }
+    return value;
+  }
+
+  private InternalRow row(KeptRow input, Object[] values, InternalRow error) {
     int at = passedThrough.length;
-    Object[] all = Arrays.copyOf(input.passedThrough(), at + taskColumns + 2);
-    System.arraycopy(values, 0, all, at, taskColumns);
-    at += taskColumns;
+    Object[] all = Arrays.copyOf(input.passedThrough(), at + values.length + 2);
+    System.arraycopy(values, 0, all, at, values.length);
+    at += values.length;
     all[at++] = error;
     all[at] =
         struct(
@@ -124,52 +175,5 @@ final class RowFormat<I, P, O> {
 
   private static InternalRow struct(Object... values) {
     return new GenericInternalRow(values);
-  }
-
-  /** Lets the scoring engine see rows as the task's inputs. */
-  record Adapter<I, P, O>(ModelTask<I, P, O> task) implements ModelTask<Input<I>, P, O> {
-    @Override
-    public P prepare(Input<I> input) throws RowException {
-      if (input.error() != null) {
-        throw new RowException(
-            input.error().stage(), input.error().type(), input.error().message());
-      }
-      return task.prepare(input.value());
-    }
-
-    @Override
-    public int size(P prepared) {
-      return task.size(prepared);
-    }
-
-    @Override
-    public int cost(P prepared) {
-      return task.cost(prepared);
-    }
-
-    @Override
-    public Object group(P prepared) {
-      return task.group(prepared);
-    }
-
-    @Override
-    public long inputBytes(Input<I> input) {
-      return input.error() != null ? 0 : task.inputBytes(input.value());
-    }
-
-    @Override
-    public Object identity(P prepared) {
-      return task.identity(prepared);
-    }
-
-    @Override
-    public List<O> infer(List<P> batch) {
-      return task.infer(batch);
-    }
-
-    @Override
-    public void check() throws IOException {
-      task.check();
-    }
   }
 }

@@ -2,6 +2,9 @@ package io.lakegen.spark;
 
 import io.lakegen.model.Devices;
 import io.lakegen.model.PackSpec;
+import io.lakegen.task.Input;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.TaskDefinition;
 import java.io.Serializable;
 import java.util.List;
 import org.apache.spark.sql.types.StructType;
@@ -10,7 +13,9 @@ import org.apache.spark.util.SerializableConfiguration;
 /**
  * Everything an executor needs to score a partition.
  *
- * @param task what to do with a row
+ * @param definition what to do with a row
+ * @param options of the task
+ * @param inputs what the task reads, bound to columns of the input schema
  * @param modelUri folder of the model pack
  * @param modelId name of the model, for the lineage
  * @param modelSha256 digest of the pack as the driver checked it; an executor that finds another
@@ -19,7 +24,7 @@ import org.apache.spark.util.SerializableConfiguration;
  * @param device the user's wish
  * @param threads threads that one engine operation may use on a CPU
  * @param prepareThreads threads that prepare the rows of one Spark task
- * @param batchBudget padded cost of a batch, 0 for the task's own default
+ * @param batchBudget what may be on the device at once, 0 for the task's own default
  * @param inputSchema schema of the input rows
  * @param keyColumns input columns that make the key
  * @param outputColumns input columns that are passed through
@@ -28,8 +33,10 @@ import org.apache.spark.util.SerializableConfiguration;
  * @param runId identifies the run
  * @param conf how to reach the pack's file system
  */
-public record ScoringPlan<I, P, O>(
-    RowTask<I, P, O> task,
+public record ScoringPlan(
+    TaskDefinition definition,
+    OptionValues options,
+    List<Input> inputs,
     String modelUri,
     String modelId,
     String modelSha256,
@@ -48,6 +55,7 @@ public record ScoringPlan<I, P, O>(
     implements Serializable {
 
   public ScoringPlan {
+    inputs = List.copyOf(inputs);
     keyColumns = List.copyOf(keyColumns);
     outputColumns = List.copyOf(outputColumns);
   }

@@ -4,13 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.lakegen.batch.ScoringStats.Counter;
 import io.lakegen.model.Devices;
 import io.lakegen.model.ModelPack;
-import io.lakegen.model.ModelPool;
 import io.lakegen.model.PackStore;
-import io.lakegen.model.TestPacks;
-import io.lakegen.scoring.ScoringStats.Counter;
+import io.lakegen.task.Argument;
+import io.lakegen.task.Input;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.embed.Embed;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
@@ -26,32 +29,35 @@ import org.junit.jupiter.api.Test;
 
 /** Embeds partitions in a real Spark, where plan and accumulator travel as they do on a cluster. */
 class PartitionScorerTest {
+  private static final String PACK =
+      Path.of("../inference/src/test/resources/fixtures/bert/pack").toAbsolutePath().toString();
+
   private static SparkSession spark;
   private static ModelPack pack;
 
   @BeforeAll
   static void start() throws IOException {
-    ModelPool.closeAll();
     spark =
         SparkSession.builder().master("local[2]").config("spark.ui.enabled", "false").getOrCreate();
-    pack = PackStore.ofNode().fetch(TestPacks.fixture("bert").toString(), new Configuration());
+    pack = PackStore.ofNode().fetch(PACK, new Configuration());
   }
 
   @AfterAll
   static void stop() {
     spark.stop();
-    ModelPool.closeAll();
-    assertThat(ModelPool.open()).isZero();
+    ExecutorModels.close();
   }
 
   private static List<InternalRow> embed(
       List<String> texts, int partitions, String sha256, CountersAccumulator counters) {
     Dataset<String> input =
         spark.createDataset(texts, Encoders.STRING()).repartition(1).repartition(partitions);
-    ScoringPlan<?, ?, ?> plan =
-        new ScoringPlan<>(
-            new EmbedRows(0),
-            TestPacks.fixture("bert").toString(),
+    ScoringPlan plan =
+        new ScoringPlan(
+            new Embed(),
+            OptionValues.NONE,
+            List.of(new Input("text", Argument.Kind.TEXT, "value", "column")),
+            PACK,
             "tiny",
             sha256,
             pack.spec().engine(),
@@ -67,7 +73,7 @@ class PartitionScorerTest {
             "run",
             new SerializableConfiguration(new Configuration()));
     JavaRDD<InternalRow> rows = input.queryExecution().toRdd().toJavaRDD();
-    return rows.mapPartitions(new PartitionScorer<>(plan, counters), true).collect();
+    return rows.mapPartitions(new PartitionScorer(plan, counters), true).collect();
   }
 
   private static CountersAccumulator registered() {
@@ -82,7 +88,7 @@ class PartitionScorerTest {
     for (int i = 0; i < 200; i++) {
       texts.add(i % 50 == 0 ? "  " : "the lake and the boat ".repeat(1 + i % 7) + i);
     }
-    int loads = ModelPool.loads();
+    int loads = ExecutorModels.pool().loads();
     CountersAccumulator counters = registered();
 
     List<InternalRow> rows = embed(texts, 6, pack.sha256(), counters);
@@ -102,8 +108,8 @@ class PartitionScorerTest {
         assertThat(norm).isEqualTo(1, within(1e-5));
       }
     }
-    assertThat(ModelPool.loads() - loads).isEqualTo(1);
-    assertThat(ModelPool.open()).isEqualTo(1);
+    assertThat(ExecutorModels.pool().loads() - loads).isEqualTo(1);
+    assertThat(ExecutorModels.pool().size()).isEqualTo(1);
     assertThat(counters.value())
         .containsEntry(Counter.rows, 200L)
         .containsEntry(Counter.failed, 4L);

@@ -2,14 +2,21 @@ package io.lakegen.spark;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.djl.Device;
 import io.lakegen.model.LoadedModel;
-import io.lakegen.scoring.Scored;
-import io.lakegen.task.ModelTask;
+import io.lakegen.task.Argument;
+import io.lakegen.task.Budget;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.Result;
 import io.lakegen.task.RowError;
-import io.lakegen.task.RowException;
+import io.lakegen.task.RowInput;
+import io.lakegen.task.Task;
+import io.lakegen.task.TaskData;
+import io.lakegen.task.TaskDefinition;
 import java.nio.charset.StandardCharsets;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.types.DataTypes;
@@ -30,51 +37,45 @@ class RowFormatTest {
                   .add("message", DataTypes.StringType))
           .add(OutputSchema.RAW, DataTypes.BinaryType);
 
-  /** Writes every result twice, as generation does for two sequences. */
-  private record TwiceRows() implements RowTask<String, String, String> {
-    private static final long serialVersionUID = 1L;
+  /** Two output rows for every result, as generation has for two sequences. */
+  private record Twice() implements TaskDefinition {
+    private static final TaskData DATA =
+        new TaskData(
+            "twice",
+            "",
+            List.of(),
+            List.of(Argument.required("text", Argument.Kind.TEXT, "text")),
+            List.of(),
+            new Budget.Unit("rows", 1, 1),
+            1,
+            1);
 
     @Override
-    public StructType columns() {
-      return new StructType()
-          .add("result", DataTypes.StringType)
-          .add("sequence_index", DataTypes.IntegerType);
+    public TaskData data() {
+      return DATA;
     }
 
     @Override
-    public String input(InternalRow row, long seed) throws RowException {
-      if (row.isNullAt(2)) {
-        throw new RowException("read", "null_text", "no text");
-      }
-      return row.getString(2) + "/" + seed;
-    }
-
-    @Override
-    public ModelTask<String, String, String> open(LoadedModel model) {
-      throw new UnsupportedOperationException("no model here");
-    }
-
-    @Override
-    public List<Object[]> values(String result) {
+    public List<Result> results(OptionValues options) {
       return List.of(
-          new Object[] {UTF8String.fromString(result), 0},
-          new Object[] {UTF8String.fromString(result), 1});
+          new Result("result", Result.Type.TEXT, ""),
+          new Result("sequence_index", Result.Type.INDEX, ""),
+          new Result("vector", Result.Type.VECTOR, ""),
+          new Result("scores", Result.Type.SCORES, ""));
     }
 
     @Override
-    public int windowRows() {
-      return 1;
-    }
-
-    @Override
-    public long defaultBudget(Device device) {
-      return 1;
+    public Task<?, ?> open(LoadedModel model, OptionValues options, Budget budget) {
+      throw new UnsupportedOperationException("no model here");
     }
   }
 
-  private final RowFormat<String, String, String> format =
-      new RowFormat<>(
-          TestPlans.of(new TwiceRows(), INPUT, List.of("id", "text"), List.of("text", "id")));
+  private static final List<List<Object>> VALUES =
+      Collections.nCopies(
+          2, List.of("RESULT", new float[] {1, 2}, new TreeMap<>(Map.of("b", 0.25f, "a", 0.75f))));
+
+  private final RowFormat format =
+      new RowFormat(TestPlans.of(new Twice(), INPUT, List.of("id", "text"), List.of("text", "id")));
 
   private static InternalRow row(Object... values) {
     return new GenericInternalRow(values);
@@ -86,32 +87,36 @@ class RowFormatTest {
 
   @Test
   void readsTheInputWithItsOwnSeed() {
-    RowFormat.Input<String> input = format.read(row(7L, new byte[] {1}, text("hello"), null, null));
+    RowFormat.KeptRow input = format.read(row(7L, new byte[] {1}, text("hello"), null, null));
     String key =
         new RowKey(INPUT, List.of("id", "text")).of(row(7L, null, text("hello"), null, null));
     assertThat(input.key()).isEqualTo(key);
     assertThat(input.seed()).isEqualTo(RowKey.seed(TestPlans.SEED, key));
-    assertThat(input.value()).isEqualTo("hello/" + input.seed());
-    assertThat(input.error()).isNull();
+    assertThat(input.input().bytes("text")).asString(StandardCharsets.UTF_8).isEqualTo("hello");
+    assertThat(input.input().seed()).isEqualTo(input.seed());
+    assertThat(input.input().error()).isNull();
   }
 
   @Test
   void writesInputColumnsResultErrorAndLineage() {
-    RowFormat.Input<String> input = format.read(row(7L, new byte[] {1}, text("hello"), null, null));
+    RowFormat.KeptRow input = format.read(row(7L, new byte[] {1}, text("hello"), null, null));
 
-    List<InternalRow> rows = format.write(new Scored<>(input, "RESULT", null));
+    List<InternalRow> rows = format.write(input, VALUES, null);
 
     assertThat(rows).hasSize(2);
     for (int sequence = 0; sequence < 2; sequence++) {
       InternalRow row = rows.get(sequence);
       // Input columns keep the order of the input.
-      assertThat(row.numFields()).isEqualTo(6);
+      assertThat(row.numFields()).isEqualTo(8);
       assertThat(row.getLong(0)).isEqualTo(7);
       assertThat(row.getString(1)).isEqualTo("hello");
       assertThat(row.getString(2)).isEqualTo("RESULT");
       assertThat(row.getInt(3)).isEqualTo(sequence);
-      assertThat(row.isNullAt(4)).isTrue();
-      InternalRow lineage = row.getStruct(5, 6);
+      assertThat(row.getArray(4).toFloatArray()).containsExactly(1, 2);
+      assertThat(row.getMap(5).keyArray().getUTF8String(0)).hasToString("a");
+      assertThat(row.getMap(5).valueArray().toFloatArray()).containsExactly(0.75f, 0.25f);
+      assertThat(row.isNullAt(6)).isTrue();
+      InternalRow lineage = row.getStruct(7, 6);
       assertThat(lineage.getString(0)).isEqualTo(input.key());
       assertThat(lineage.getString(1)).isEqualTo("test-model");
       assertThat(lineage.getString(2)).isEqualTo("model-sha");
@@ -123,35 +128,36 @@ class RowFormatTest {
 
   @Test
   void theSchemaNamesWhatIsWritten() {
-    StructType schema = OutputSchema.of(INPUT, List.of("text", "id"), new TwiceRows().columns());
+    StructType schema =
+        OutputSchema.of(INPUT, List.of("text", "id"), new Twice().results(OptionValues.NONE));
     assertThat(schema.fieldNames())
-        .containsExactly("id", "text", "result", "sequence_index", "error", "lineage");
+        .containsExactly(
+            "id", "text", "result", "sequence_index", "vector", "scores", "error", "lineage");
   }
 
   @Test
   void anErrorIsOneRowWithoutResults() {
-    RowFormat.Input<String> input = format.read(row(null, null, text("x"), null, null));
+    RowFormat.KeptRow input = format.read(row(null, null, text("x"), null, null));
 
     List<InternalRow> rows =
-        format.write(new Scored<>(input, null, new RowError("infer", "engine_error", "no")));
+        format.write(input, List.of(), new RowError("infer", "engine_error", "no"));
 
     assertThat(rows).hasSize(1);
     InternalRow row = rows.get(0);
     assertThat(List.of(row.isNullAt(0), row.isNullAt(2), row.isNullAt(3))).containsOnly(true);
     assertThat(row.getString(1)).isEqualTo("x");
-    InternalRow error = row.getStruct(4, 3);
+    InternalRow error = row.getStruct(6, 3);
     assertThat(error.getString(0)).isEqualTo("infer");
     assertThat(error.getString(1)).isEqualTo("engine_error");
     assertThat(error.getString(2)).isEqualTo("no");
-    assertThat(row.getStruct(5, 6).getString(0)).isEqualTo(input.key());
+    assertThat(row.getStruct(7, 6).getString(0)).isEqualTo(input.key());
   }
 
   @Test
   void rowsThatCouldNotBeReadKeepTheirErrorAndTheirOwnKey() {
-    RowFormat.Input<String> first = format.read(unreadable("{a"));
-    RowFormat.Input<String> second = format.read(unreadable("{b"));
-    assertThat(first.error()).isEqualTo(new RowError("read", "broken_line", "no JSON"));
-    assertThat(first.value()).isNull();
+    RowFormat.KeptRow first = format.read(unreadable("{a"));
+    RowFormat.KeptRow second = format.read(unreadable("{b"));
+    assertThat(first.input().error()).isEqualTo(new RowError("read", "broken_line", "no JSON"));
     assertThat(first.key()).isNotEqualTo(second.key());
   }
 
@@ -165,8 +171,9 @@ class RowFormatTest {
   }
 
   @Test
-  void rowsThatTheTaskRefusesKeepItsError() {
-    assertThat(format.read(row(1L, null, null, null, null)).error())
-        .isEqualTo(new RowError("read", "null_text", "no text"));
+  void aNullIsANullInput() {
+    RowInput input = format.read(row(1L, null, null, null, null)).input();
+    assertThat(input.has("text")).isTrue();
+    assertThat(input.bytes("text")).isNull();
   }
 }

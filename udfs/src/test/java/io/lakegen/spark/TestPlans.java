@@ -2,6 +2,8 @@ package io.lakegen.spark;
 
 import io.lakegen.model.Devices;
 import io.lakegen.model.PackSpec;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.TaskDefinition;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.sql.types.StructType;
@@ -13,12 +15,14 @@ final class TestPlans {
 
   private TestPlans() {}
 
-  static <I, P, O> ScoringPlan<I, P, O> of(
-      RowTask<I, P, O> task, StructType schema, List<String> keys, List<String> passedThrough) {
+  static ScoringPlan of(
+      TaskDefinition definition, StructType schema, List<String> keys, List<String> passedThrough) {
     Configuration conf = new Configuration(false);
     conf.set("fs.test.key", "value");
-    return new ScoringPlan<>(
-        task,
+    return new ScoringPlan(
+        definition,
+        OptionValues.NONE,
+        definition.inputs(OptionValues.NONE),
         "s3a://lake/pack",
         "test-model",
         "model-sha",

@@ -1,0 +1,23 @@
+package io.lakegen;
+
+import io.lakegen.task.TaskDefinition;
+import io.lakegen.task.caption.Caption;
+import io.lakegen.task.embed.Embed;
+import io.lakegen.task.generate.Generate;
+import io.lakegen.task.render.Render;
+import java.util.List;
+import java.util.Optional;
+
+/** Every task there is: the one place that lists them. */
+public final class Tasks {
+  /** In the order of help. */
+  public static final List<TaskDefinition> ALL =
+      List.of(new Embed(), new Generate(), new Caption(), new Render());
+
+  private Tasks() {}
+
+  /** The task of a name. */
+  public static Optional<TaskDefinition> named(String name) {
+    return ALL.stream().filter(t -> t.data().name().equals(name)).findFirst();
+  }
+}

@@ -1,0 +1,279 @@
+package io.lakegen.batch;
+
+import io.lakegen.batch.ScoringStats.Counter;
+import io.lakegen.model.OutOfMemory;
+import io.lakegen.task.Budget;
+import io.lakegen.task.RowError;
+import io.lakegen.task.Task;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CancellationException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Infers prepared rows window by window: sorts them by cost, cuts batches that keep to the budget,
+ * and finds for every row a result or an error. Used by one thread.
+ */
+final class BatchRunner<P, O> {
+  private static final Logger LOG = LoggerFactory.getLogger(BatchRunner.class);
+
+  /**
+   * Share of the longest row's cost that a row must have to join a batch that is large enough
+   * already.
+   */
+  private static final double MIN_FILL = 0.9;
+
+  private final Task<P, O> task;
+  private final Budget budget;
+  private final ScoringStats stats;
+
+  /** Rows of the last window that wait to fill a batch of the next one. */
+  private List<Row<P, O>> waiting = List.of();
+
+  /** Rows of a window that go to the model at once where it makes its own batches of them. */
+  private int rowsAtOnce = Integer.MAX_VALUE;
+
+  BatchRunner(Task<P, O> task, Budget budget, ScoringStats stats) {
+    this.task = task;
+    this.budget = budget;
+    this.stats = stats;
+  }
+
+  /** A prepared row and, later, its outcome. */
+  static final class Row<P, O> {
+    final P prepared;
+    final int cost;
+    O result;
+    RowError error;
+    private boolean waited;
+
+    Row(P prepared, int cost, RowError error) {
+      this.prepared = prepared;
+      this.cost = cost;
+      this.error = error;
+    }
+
+    boolean isPending() {
+      return result == null && error == null;
+    }
+  }
+
+  /**
+   * Fills in the outcome of every row that has no error yet, those that the window before left
+   * pending included. Unless this window is the last, rows that make no full batch stay pending.
+   *
+   * @return whether rows of this window stay pending
+   */
+  boolean run(List<Row<P, O>> window, boolean last) {
+    List<Row<P, O>> rows = new ArrayList<>(waiting);
+    rows.addAll(window);
+    Map<Object, Row<P, O>> first = new HashMap<>();
+    Map<Row<P, O>, Row<P, O>> twins = new HashMap<>();
+    Map<Object, List<Row<P, O>>> groups = new LinkedHashMap<>();
+    for (Row<P, O> row : rows) {
+      if (row.error == null) {
+        Object identity = task.identity(row.prepared);
+        Row<P, O> same = identity == null ? null : first.putIfAbsent(identity, row);
+        if (same == null) {
+          groups.computeIfAbsent(task.group(row.prepared), group -> new ArrayList<>()).add(row);
+        } else {
+          twins.put(row, same);
+        }
+      }
+    }
+    groups.values().forEach(group -> inferInBatches(group, last));
+    twins.forEach(
+        (row, same) -> {
+          row.result = same.result;
+          row.error = same.error;
+          stats.add(Counter.rows, row.isPending() ? 0 : 1);
+          stats.add(Counter.failed, row.error == null ? 0 : 1);
+        });
+    waiting = window.stream().filter(Row::isPending).toList();
+    waiting.forEach(row -> row.waited = true);
+    return !waiting.isEmpty();
+  }
+
+  private void inferInBatches(List<Row<P, O>> rows, boolean last) {
+    // The longest rows go first, so that a batch that does not fit into memory is met early and
+    // teaches the rest.
+    rows.sort(Comparator.comparingInt((Row<P, O> s) -> s.cost).reversed());
+    for (int from = 0; from < rows.size(); ) {
+      int to = batchEnd(rows, from);
+      boolean full =
+          !task.takesWholeWindows() && (to - from + 1L) * rows.get(from).cost > budget.current();
+      // A row waits once at most: the window it came in waits with it.
+      if (to == rows.size()
+          && !full
+          && !last
+          && rows.subList(from, to).stream().noneMatch(row -> row.waited)) {
+        return;
+      }
+      if (infer(rows.subList(from, to))) {
+        from = to;
+      }
+    }
+  }
+
+  /**
+   * A batch takes rows until the budget is full. It ends earlier, once a quarter of the budget is
+   * used, where the next row is so much shorter than the first that it would be mostly padding.
+   */
+  private int batchEnd(List<Row<P, O>> rows, int from) {
+    if (task.takesWholeWindows()) {
+      return (int) Math.min(rows.size(), (long) from + rowsAtOnce);
+    }
+    long available = budget.current();
+    long first = rows.get(from).cost;
+    int to = from + 1;
+    while (to < rows.size() && (to - from + 1) * first <= available) {
+      boolean enough = (to - from) * first * 4 >= available;
+      if (enough && rows.get(to).cost < first * MIN_FILL) {
+        break;
+      }
+      to++;
+    }
+    return to;
+  }
+
+  /**
+   * Finds the outcome of every row of a batch. Returns false if the batch does not fit into memory:
+   * the next cut from the same row is then at most half as large.
+   */
+  private boolean infer(List<Row<P, O>> batch) {
+    stopIfInterrupted();
+    try {
+      attempt(batch);
+      return true;
+    } catch (Throwable failure) {
+      rethrowIfNoRowIsToBlame(failure);
+      if (!OutOfMemory.isCauseOf(failure)) {
+        isolate(batch, failure);
+        return true;
+      }
+      stats.add(Counter.outOfMemory, 1);
+      long cost = (long) batch.size() * batch.get(0).cost;
+      if (batch.size() > 1) {
+        if (task.takesWholeWindows()) {
+          rowsAtOnce = batch.size() / 2;
+        } else {
+          budget.exceeded(cost);
+        }
+        return false;
+      }
+      // A device that others have filled up has no room for any row: that is no row's fault.
+      prove(failure);
+      fail(
+          batch.get(0),
+          "out_of_memory",
+          "a single row of size " + cost + " does not fit into memory: " + words(failure));
+      return true;
+    }
+  }
+
+  private static void rethrowIfNoRowIsToBlame(Throwable failure) {
+    stopIfInterrupted();
+    if (failure instanceof VirtualMachineError error && !(failure instanceof OutOfMemoryError)) {
+      throw error;
+    }
+  }
+
+  /** Without this, a model that answers an interrupt by failing would be tried row by row. */
+  private static void stopIfInterrupted() {
+    if (Thread.currentThread().isInterrupted()) {
+      throw new CancellationException("scoring was stopped");
+    }
+  }
+
+  private void attempt(List<Row<P, O>> batch) {
+    List<P> prepared = batch.stream().map(s -> s.prepared).toList();
+    long start = System.nanoTime();
+    List<O> results;
+    try {
+      results = task.infer(prepared);
+    } finally {
+      stats.add(Counter.inferNanos, System.nanoTime() - start);
+    }
+    if (results == null || results.size() != batch.size()) {
+      throw new IllegalStateException(
+          "the model returned "
+              + (results == null ? "no" : results.size())
+              + " results (expected: "
+              + batch.size()
+              + ", one a row)");
+    }
+    long size = 0;
+    for (int i = 0; i < results.size(); i++) {
+      if (results.get(i) == null) {
+        throw new IllegalStateException("the model returned null for a row (expected: a result)");
+      }
+      size += task.size(prepared.get(i));
+    }
+    // Only now: a batch that fails half way must leave no results behind, its rows are tried again.
+    for (int i = 0; i < results.size(); i++) {
+      batch.get(i).result = results.get(i);
+    }
+    stats.add(Counter.batches, 1);
+    stats.add(Counter.size, size);
+    stats.add(Counter.padded, (long) batch.size() * batch.get(0).cost);
+    stats.add(Counter.rows, batch.size());
+  }
+
+  /**
+   * Tries every row of a failed batch alone. Rows that fail again are to blame, provided that the
+   * model is still sound after the last of them: a row can break the device for all that follow.
+   */
+  private void isolate(List<Row<P, O>> batch, Throwable failure) {
+    LOG.warn("a batch of {} rows failed, trying them one by one", batch.size(), failure);
+    Throwable unproven = null;
+    for (Row<P, O> row : batch) {
+      stopIfInterrupted();
+      try {
+        attempt(List.of(row));
+        unproven = null;
+      } catch (Throwable alone) {
+        rethrowIfNoRowIsToBlame(alone);
+        unproven = alone;
+        fail(row, OutOfMemory.isCauseOf(alone) ? "out_of_memory" : "engine_error", words(alone));
+      }
+    }
+    if (unproven != null) {
+      prove(unproven);
+    }
+  }
+
+  private void prove(Throwable failure) {
+    try {
+      task.check();
+    } catch (RuntimeException | IOException broken) {
+      broken.addSuppressed(failure);
+      throw new EngineFaultException(
+          "the model fails on its own golden inputs: " + broken.getMessage(), broken);
+    }
+  }
+
+  private void fail(Row<P, O> row, String type, String message) {
+    row.error = new RowError("infer", type, message);
+    stats.add(Counter.rows, 1);
+    stats.add(Counter.failed, 1);
+  }
+
+  /**
+   * The innermost message: the engines wrap theirs, and a row's error should not be a page long.
+   */
+  private static String words(Throwable failure) {
+    Throwable cause = failure;
+    while (cause.getCause() != null && cause.getCause() != cause) {
+      cause = cause.getCause();
+    }
+    String text =
+        cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage().strip();
+    return text.length() <= 500 ? text : text.substring(0, 500) + "...";
+  }
+}

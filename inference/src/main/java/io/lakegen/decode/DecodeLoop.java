@@ -1,0 +1,210 @@
+package io.lakegen.decode;
+
+import static io.lakegen.decode.DecodingOptions.NUM_BEAMS;
+import static io.lakegen.decode.DecodingOptions.STOP;
+
+import ai.djl.ndarray.NDManager;
+import io.lakegen.decode.DecodeRow.Group;
+import io.lakegen.model.LoadedModel;
+import io.lakegen.model.OutOfMemory;
+import io.lakegen.model.PackSpec;
+import io.lakegen.task.Budget;
+import io.lakegen.task.OptionValues;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+
+/**
+ * Decodes any number of prompts through one batch of slots: a sequence that ends leaves at once,
+ * waiting prompts take its place, so the device never works for rows that are done (continuous
+ * batching; Yu et al., Orca, OSDI 2022).
+ *
+ * <p>Thread-safe; every call of {@link #run} has its own slots, at most as many as the budget lets
+ * it have. Out of memory lowers the budget for good, and the rows that were live go on from the
+ * tokens they had.
+ *
+ * @param <C> what the rows' contexts are made of
+ */
+public final class DecodeLoop<C> {
+  /** Bounds the activations of a prefill. */
+  private static final int PREFILL_TOKENS = 4096;
+
+  /**
+   * A prefill reads all weights once, however few rows join, and an empty slot costs its share of a
+   * step's fixed price. For sequences of some 50 to 200 tokens the sum is least when an eighth of
+   * the slots joins at once.
+   */
+  private static final int JOIN_SHARE = 8;
+
+  private final LoadedModel model;
+  private final ContextEncoder<C> encoder;
+  private final DecodingStrategy strategy;
+  private final int prefix;
+  private final Budget budget;
+  private final BudgetUnit unit;
+
+  /** What the budget counts. */
+  public enum BudgetUnit {
+    /** Slots of the cache, cross attention's included. */
+    SLOTS,
+    /** Rows of the decoder: sequences and beams. */
+    ROWS
+  }
+
+  /**
+   * A loop over a loaded model.
+   *
+   * @param encoder makes the rows' contexts; {@link ContextEncoder#none} for causal models
+   * @param budget what the rows of one call may take together; a group that needs more alone is
+   *     decoded alone
+   */
+  public DecodeLoop(
+      LoadedModel model,
+      OptionValues options,
+      ContextEncoder<C> encoder,
+      Budget budget,
+      BudgetUnit unit) {
+    this.model = model;
+    this.encoder = encoder;
+    this.budget = budget;
+    this.unit = unit;
+    PackSpec spec = model.pack().spec();
+    PackSpec.Generation generation =
+        spec.generation()
+            .orElseThrow(
+                () ->
+                    new IllegalArgumentException(
+                        "generation: missing (expected: a model that generates text)"));
+    this.prefix = spec.cache().orElseThrow().prefix();
+    LogitsProcessors processors = new LogitsProcessors(options, generation);
+    StoppingCriteria stopping =
+        new StoppingCriteria(
+            generation.eos(),
+            options.get(STOP),
+            options.get(STOP).isEmpty() ? null : model.tokenizer());
+    this.strategy =
+        options.get(NUM_BEAMS) > 1
+            ? new BeamSearch(options, processors, stopping, generation.eos().size())
+            : new SequenceDecoding(options, processors, stopping);
+  }
+
+  /**
+   * Decodes all requests.
+   *
+   * @return for every request, in order, its sequences: {@code num-return-sequences} of them, for a
+   *     beam search the best first (all finished beams are given; at least that many)
+   * @throws ai.djl.engine.EngineException if the engine fails; out of memory only if a single group
+   *     does not fit
+   */
+  public List<List<DecodedSequence>> run(List<DecodeRequest<C>> requests) {
+    List<Group> groups = new ArrayList<>();
+    for (int i = 0; i < requests.size(); i++) {
+      for (int sequence = 0; sequence < strategy.groupsPerRequest(); sequence++) {
+        groups.add(new Group(requests.get(i), i, sequence));
+      }
+    }
+    List<Group> byNeed = new ArrayList<>(groups);
+    byNeed.sort(Comparator.comparingInt(this::need).reversed());
+    // All rows of a buffer have as many slots as the neediest: one long prompt must not make the
+    // slots of short ones long, so the prompts go by classes.
+    Deque<Group> waiting = new ArrayDeque<>();
+    for (Group group : byNeed) {
+      if (!waiting.isEmpty() && need(group) * 2 < need(waiting.peekFirst())) {
+        drain(waiting);
+      }
+      waiting.add(group);
+    }
+    drain(waiting);
+    List<List<DecodedSequence>> results = new ArrayList<>();
+    requests.forEach(r -> results.add(new ArrayList<>()));
+    groups.forEach(g -> results.get(g.number).addAll(g.finished));
+    return results;
+  }
+
+  private int slotCapacity(Group group) {
+    int prompt = group.request.tokens().length;
+    int last = prompt + group.request.maxNewTokens() - 1;
+    // A row that starts again after out of memory is prefilled with all it has.
+    return SlotBatch.slotCapacity(prefix, last, last);
+  }
+
+  private int contextCapacity(Group group) {
+    @SuppressWarnings("unchecked") // groups are made of this loop's requests only
+    C context = (C) group.request.context();
+    return encoder.length(context);
+  }
+
+  private int need(Group group) {
+    return slotCapacity(group) + contextCapacity(group);
+  }
+
+  private void drain(Deque<Group> waiting) {
+    while (!waiting.isEmpty()) {
+      int slots = waiting.stream().mapToInt(this::slotCapacity).max().orElseThrow();
+      int context = waiting.stream().mapToInt(this::contextCapacity).max().orElseThrow();
+      int perGroup = strategy.rowsPerGroup();
+      long rowCost = unit == BudgetUnit.SLOTS ? slots + context : 1;
+      long fit = budget.current() / (rowCost * perGroup);
+      int rows = (int) Math.max(1, Math.min(fit, waiting.size())) * perGroup;
+      List<Group> live = new ArrayList<>();
+      try (SlotBatch<C> batch = new SlotBatch<>(model, encoder, rows, slots, context)) {
+        drain(waiting, live, batch);
+      } catch (RuntimeException | OutOfMemoryError e) {
+        if (!OutOfMemory.isCauseOf(e) || rows == perGroup) {
+          throw e;
+        }
+        budget.exceeded(rows * rowCost);
+      }
+      // What is left here was live when memory ran out.
+      for (int i = live.size() - 1; i >= 0; i--) {
+        if (!live.get(i).done) {
+          waiting.addFirst(live.get(i));
+        }
+      }
+    }
+  }
+
+  private void drain(Deque<Group> waiting, List<Group> live, SlotBatch<C> batch) {
+    int perGroup = strategy.rowsPerGroup();
+    int atOnce = Math.max(1, batch.free() / perGroup / JOIN_SHARE);
+    int places = batch.free() / perGroup;
+    while (!waiting.isEmpty() || !live.isEmpty()) {
+      if (Thread.interrupted()) {
+        throw new CancellationException("decoding was stopped");
+      }
+      int free = places - live.size();
+      while (free > 0
+          && !waiting.isEmpty()
+          && (live.isEmpty() || free >= Math.min(atOnce, waiting.size()))) {
+        join(waiting, live, free, batch);
+        free = places - live.size();
+      }
+      if (!live.isEmpty()) {
+        try (NDManager step = model.newManager()) {
+          strategy.advance(batch.step(step), batch.rows(), batch);
+        }
+        live.removeIf(g -> g.done);
+      }
+    }
+  }
+
+  private void join(Deque<Group> waiting, List<Group> live, int free, SlotBatch<C> batch) {
+    List<DecodeRow> rows = new ArrayList<>();
+    int length = 0;
+    for (int joined = 0; joined < free && !waiting.isEmpty(); joined++) {
+      Group next = waiting.peekFirst();
+      length = Math.max(length, next.rows.get(0).size());
+      if (joined > 0 && (rows.size() + next.rows.size()) * length > PREFILL_TOKENS) {
+        break;
+      }
+      live.add(waiting.removeFirst());
+      rows.addAll(next.rows);
+    }
+    try (NDManager step = model.newManager()) {
+      batch.join(rows, step);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+package io.lakegen.diffusion;
+
+import io.lakegen.diffusion.Schedule.Mix;
+import io.lakegen.diffusion.Schedule.Prediction;
+import io.lakegen.diffusion.Schedule.Step;
+import io.lakegen.diffusion.SchedulerConfig.Spacing;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Denoising diffusion implicit models (arXiv 2010.02502), eta 0. */
+final class Ddim {
+  private Ddim() {}
+
+  static Schedule schedule(SchedulerConfig config, int count, int begin) {
+    int[] timesteps = timesteps(config, count);
+    List<Step> steps = new ArrayList<>();
+    for (int i = begin; i < count; i++) {
+      steps.add(step(config, timesteps[i], count));
+    }
+    return Schedule.ofVariance(steps, config, timesteps[begin]);
+  }
+
+  private static int[] timesteps(SchedulerConfig config, int count) {
+    double[] found = Timesteps.of(config.spacing(), config.trainTimesteps(), count);
+    int offset = config.spacing() == Spacing.leading ? config.stepsOffset() : 0;
+    int[] timesteps = new int[count];
+    for (int i = 0; i < count; i++) {
+      timesteps[i] = Math.min((int) Math.rint(found[i]) + offset, config.trainTimesteps() - 1);
+    }
+    return timesteps;
+  }
+
+  private static Step step(SchedulerConfig config, int timestep, int count) {
+    double now = config.alphasCumprod()[timestep];
+    double next = config.alphaCumprod(timestep - config.trainTimesteps() / count);
+    double alpha = Math.sqrt(now);
+    double sigma = Math.sqrt(1 - now);
+    double noise = Math.sqrt(1 - next);
+    Mix mix =
+        switch (config.prediction()) {
+          case epsilon -> new Mix(0, noise, Math.sqrt(next), 0, 0);
+          case v_prediction -> new Mix(noise * sigma, noise * alpha, Math.sqrt(next), 0, 0);
+          case sample -> new Mix(noise / sigma, -noise * alpha / sigma, Math.sqrt(next), 0, 0);
+        };
+    return new Step(timestep, 1, Prediction.of(config.prediction(), alpha, sigma), mix);
+  }
+}

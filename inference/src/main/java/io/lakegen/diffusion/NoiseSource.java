@@ -1,0 +1,32 @@
+package io.lakegen.diffusion;
+
+import io.lakegen.task.CounterRandom;
+
+/** The noise of one image. */
+@FunctionalInterface
+public interface NoiseSource {
+  /** What the first latent is made of. */
+  int START = 0;
+
+  /** Drawn where an image is encoded. */
+  int ENCODER = 1;
+
+  /** Drawn after step 0; those of the later steps follow. */
+  int FIRST_STEP = 2;
+
+  /**
+   * Standard normal numbers, the same whenever they are asked for.
+   *
+   * @param draw one of the constants
+   */
+  float[] draw(int draw, int count);
+
+  /**
+   * The noise of an image.
+   *
+   * @param image which of the images of one seed
+   */
+  static NoiseSource of(long seed, int image) {
+    return (draw, count) -> CounterRandom.gaussian(seed, ((long) image << 32) + draw, count);
+  }
+}

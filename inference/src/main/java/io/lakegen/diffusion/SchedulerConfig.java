@@ -1,0 +1,212 @@
+package io.lakegen.diffusion;
+
+import io.lakegen.problem.Problems;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * How a model was trained to remove noise, and how its steps are spaced: diffusers' {@code
+ * scheduler_config.json}, with the defaults of the scheduler's class for missing keys.
+ *
+ * @param alphasCumprod share of the image's variance that is left after each training timestep
+ * @param clip largest absolute value of a predicted image in latent space; infinite for none
+ * @param finalAlphaCumprod the share before the first training timestep
+ * @param originalInferenceSteps LCM: steps of its distillation
+ * @param timestepScaling LCM: sharpness of its boundary condition
+ */
+public record SchedulerConfig(
+    SchedulerName name,
+    double[] alphasCumprod,
+    Prediction prediction,
+    Spacing spacing,
+    int stepsOffset,
+    boolean karrasSigmas,
+    double clip,
+    double finalAlphaCumprod,
+    int originalInferenceSteps,
+    double timestepScaling) {
+
+  /** What the model says of a noisy latent. */
+  public enum Prediction {
+    epsilon,
+    v_prediction,
+    sample
+  }
+
+  /** Which training timesteps the steps take (arXiv 2305.08891, table 2). */
+  public enum Spacing {
+    leading,
+    trailing,
+    linspace
+  }
+
+  /** Keys that change the arithmetic, with the values for which it is the one written here. */
+  private static final Map<String, List<Object>> ONLY =
+      Map.ofEntries(
+          Map.entry("thresholding", List.of(false)),
+          Map.entry("rescale_betas_zero_snr", List.of(false)),
+          Map.entry("use_exponential_sigmas", List.of(false)),
+          Map.entry("use_beta_sigmas", List.of(false)),
+          Map.entry("use_lu_lambdas", List.of(false)),
+          Map.entry("use_flow_sigmas", List.of(false)),
+          Map.entry("use_dynamic_shifting", List.of(false)),
+          Map.entry("euler_at_final", List.of(false)),
+          Map.entry("interpolation_type", List.of("linear")),
+          Map.entry("timestep_type", List.of("discrete")),
+          Map.entry("final_sigmas_type", List.of("zero")),
+          Map.entry("algorithm_type", List.of("dpmsolver++")),
+          Map.entry("solver_type", List.of("midpoint")),
+          Map.entry("solver_order", List.of(2)),
+          Map.entry("lambda_min_clipped", List.of()),
+          Map.entry("sigma_min", List.of()),
+          Map.entry("sigma_max", List.of()),
+          Map.entry("variance_type", List.of()));
+
+  /**
+   * Reads a configuration.
+   *
+   * @param name scheduler to use, whatever {@code _class_name} says
+   * @param karrasSigmas use Karras sigmas even if the configuration does not
+   * @param problems get every key whose value has no meaning here
+   */
+  public static SchedulerConfig of(
+      SchedulerName name, Map<String, Object> config, boolean karrasSigmas, Problems problems) {
+    Reader reader = new Reader(config, problems);
+    ONLY.forEach(reader::only);
+    boolean lcm = name == SchedulerName.LCMScheduler;
+    boolean ddim = name == SchedulerName.DDIMScheduler;
+    int timesteps = reader.whole("num_train_timesteps", 1000, 1);
+    double[] alphasCumprod = alphasCumprod(reader, timesteps, lcm);
+    boolean clips = (ddim || lcm) && reader.flag("clip_sample", ddim);
+    return new SchedulerConfig(
+        name,
+        alphasCumprod,
+        reader.choice("prediction_type", Prediction.epsilon),
+        reader.choice("timestep_spacing", ddim || lcm ? Spacing.leading : Spacing.linspace),
+        reader.whole("steps_offset", 0, 0),
+        name.takesKarrasSigmas() && (karrasSigmas || reader.flag("use_karras_sigmas", false)),
+        clips ? reader.number("clip_sample_range", 1) : Double.POSITIVE_INFINITY,
+        reader.flag("set_alpha_to_one", true) ? 1 : alphasCumprod[0],
+        reader.whole("original_inference_steps", 50, 1),
+        reader.number("timestep_scaling", 10));
+  }
+
+  /** The image's share of the variance at a timestep, or before the first one. */
+  double alphaCumprod(int timestep) {
+    return timestep >= 0 ? alphasCumprod[timestep] : finalAlphaCumprod;
+  }
+
+  /** Training timesteps. */
+  int trainTimesteps() {
+    return alphasCumprod.length;
+  }
+
+  /** Most steps that an image can be made in. */
+  public int maxSteps() {
+    return name == SchedulerName.LCMScheduler ? originalInferenceSteps : trainTimesteps() - 1;
+  }
+
+  /** In the precision in which diffusers makes them. */
+  private static double[] alphasCumprod(Reader reader, int count, boolean lcm) {
+    String schedule = reader.text("beta_schedule", lcm ? "scaled_linear" : "linear");
+    double start = reader.number("beta_start", lcm ? 0.00085 : 0.0001);
+    double end = reader.number("beta_end", lcm ? 0.012 : 0.02);
+    double[] betas = new double[count];
+    Object trained = reader.config.get("trained_betas");
+    if (trained instanceof List<?> list && list.size() == count) {
+      Arrays.setAll(betas, i -> ((Number) list.get(i)).doubleValue());
+    } else if (trained != null) {
+      reader.problem("trained_betas", "a list", count + " numbers");
+    } else if (schedule.equals("linear")) {
+      Arrays.setAll(betas, i -> between(start, end, i, count));
+    } else if (schedule.equals("scaled_linear")) {
+      Arrays.setAll(betas, i -> Math.pow(between(Math.sqrt(start), Math.sqrt(end), i, count), 2));
+    } else if (schedule.equals("squaredcos_cap_v2")) {
+      Arrays.setAll(
+          betas, i -> Math.min(1 - cosine((i + 1.0) / count) / cosine((double) i / count), 0.999));
+    } else {
+      reader.problem("beta_schedule", schedule, "linear, scaled_linear or squaredcos_cap_v2");
+    }
+    double[] products = new double[count];
+    double product = 1;
+    for (int i = 0; i < count; i++) {
+      product *= 1f - (float) betas[i];
+      products[i] = (float) product;
+    }
+    return products;
+  }
+
+  private static double between(double start, double end, int i, int count) {
+    return count == 1 ? start : start + (end - start) * i / (count - 1);
+  }
+
+  private static double cosine(double t) {
+    return Math.pow(Math.cos((t + 0.008) / 1.008 * Math.PI / 2), 2);
+  }
+
+  /** Collects what is wrong. */
+  private static final class Reader {
+    private final Map<String, Object> config;
+    private final Problems problems;
+
+    Reader(Map<String, Object> config, Problems problems) {
+      this.config = config;
+      this.problems = problems;
+    }
+
+    void problem(String key, Object found, String expected) {
+      problems.add("scheduler: " + key, found, expected);
+    }
+
+    void only(String key, List<Object> values) {
+      Object value = config.get(key);
+      if (value != null && !values.contains(value)) {
+        problem(key, value, values.isEmpty() ? "none" : values.get(0).toString());
+      }
+    }
+
+    int whole(String key, int otherwise, int least) {
+      double value = number(key, otherwise);
+      if (value != Math.rint(value) || value < least || value > Integer.MAX_VALUE) {
+        problem(key, config.get(key), "a whole number, " + least + " or more");
+        return otherwise;
+      }
+      return (int) value;
+    }
+
+    double number(String key, double otherwise) {
+      Object value = config.get(key);
+      if (value == null || value instanceof Number) {
+        return value == null ? otherwise : ((Number) value).doubleValue();
+      }
+      problem(key, value, "a number");
+      return otherwise;
+    }
+
+    boolean flag(String key, boolean otherwise) {
+      Object value = config.get(key);
+      if (value == null || value instanceof Boolean) {
+        return value == null ? otherwise : (Boolean) value;
+      }
+      problem(key, value, "true or false");
+      return otherwise;
+    }
+
+    String text(String key, String otherwise) {
+      Object value = config.get(key);
+      return value == null ? otherwise : value.toString();
+    }
+
+    <E extends Enum<E>> E choice(String key, E otherwise) {
+      String value = text(key, otherwise.name());
+      for (E constant : otherwise.getDeclaringClass().getEnumConstants()) {
+        if (constant.name().equals(value)) {
+          return constant;
+        }
+      }
+      problem(key, value, Arrays.toString(otherwise.getDeclaringClass().getEnumConstants()));
+      return otherwise;
+    }
+  }
+}

@@ -1,0 +1,187 @@
+package io.lakegen.model;
+
+import ai.djl.Device;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Loaded models, one for every pack and device. A model stays loaded between leases, so that Spark
+ * tasks and jobs that follow find it warm; where a device would hold more than its limit, the model
+ * that nobody has leased for the longest time is closed first. Thread-safe: threads that ask for a
+ * model at once wait for a single load; a load that failed is tried again by the next caller.
+ *
+ * @param <M> what a model is, once loaded
+ */
+public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(ModelPool.class);
+
+  private final int modelsPerDevice;
+
+  /** In the order of their last use. */
+  private final Map<Key, Entry> entries = new LinkedHashMap<>(16, 0.75f, true);
+
+  private int loads;
+
+  /**
+   * What tells models apart.
+   *
+   * @param packSha256 see {@link ModelPack#sha256}
+   */
+  public record Key(String packSha256, Device device) {}
+
+  /** Loads a model. */
+  @FunctionalInterface
+  public interface Loader<M> {
+    /** Called once while the model stays in the pool. */
+    M load() throws IOException;
+  }
+
+  private final class Entry {
+    final Key key;
+    int leases;
+    M model;
+
+    Entry(Key key) {
+      this.key = key;
+    }
+  }
+
+  /** A model in use, which is not closed before the lease is. */
+  public final class Lease implements AutoCloseable {
+    private final Entry entry;
+    private boolean returned;
+
+    private Lease(Entry entry) {
+      this.entry = entry;
+    }
+
+    /** The model, which the pool closes. */
+    public M model() {
+      return entry.model;
+    }
+
+    /** Gives the model back; further calls do nothing. */
+    @Override
+    public void close() {
+      synchronized (ModelPool.this) {
+        if (returned) {
+          return;
+        }
+        returned = true;
+      }
+      giveBack(entry);
+    }
+  }
+
+  /**
+   * An empty pool.
+   *
+   * @param modelsPerDevice most models that stay loaded on a device, those in use excepted
+   */
+  public ModelPool(int modelsPerDevice) {
+    this.modelsPerDevice = modelsPerDevice;
+  }
+
+  /** Leases the model of a key, which is loaded now if need be. */
+  public Lease lease(Key key, Loader<M> loader) throws IOException {
+    Entry entry;
+    List<Entry> idle = List.of();
+    synchronized (this) {
+      entry = entries.get(key);
+      if (entry == null) {
+        // Room is made before the load: the device may not hold one more.
+        idle = takeIdle(key.device(), modelsPerDevice - 1);
+        entry = new Entry(key);
+        entries.put(key, entry);
+      }
+      entry.leases++;
+    }
+    idle.forEach(this::close);
+    try {
+      load(entry, loader);
+    } catch (IOException | RuntimeException | Error e) {
+      giveBack(entry);
+      throw e;
+    }
+    return new Lease(entry);
+  }
+
+  private void load(Entry entry, Loader<M> loader) throws IOException {
+    synchronized (entry) {
+      if (entry.model == null) {
+        long start = System.nanoTime();
+        entry.model = loader.load();
+        LOG.info("loaded {} in {} ms", entry.key, (System.nanoTime() - start) / 1_000_000);
+        synchronized (this) {
+          loads++;
+        }
+      }
+    }
+  }
+
+  private void giveBack(Entry entry) {
+    List<Entry> idle;
+    synchronized (this) {
+      entry.leases--;
+      if (entry.leases == 0 && entry.model == null) {
+        entries.remove(entry.key, entry);
+      }
+      idle = takeIdle(entry.key.device(), modelsPerDevice);
+    }
+    idle.forEach(this::close);
+  }
+
+  /** Takes out models that nobody uses, the least recently used first, until so many are left. */
+  private List<Entry> takeIdle(Device device, int left) {
+    List<Entry> ofDevice =
+        entries.values().stream().filter(e -> e.key.device().equals(device)).toList();
+    List<Entry> taken = new ArrayList<>();
+    for (Entry entry : ofDevice) {
+      if (ofDevice.size() - taken.size() > left && entry.leases == 0) {
+        entries.remove(entry.key);
+        taken.add(entry);
+      }
+    }
+    return taken;
+  }
+
+  private void close(Entry entry) {
+    synchronized (entry) {
+      if (entry.model != null) {
+        try {
+          entry.model.close();
+          LOG.info("closed {}", entry.key);
+        } catch (Exception e) {
+          LOG.warn("{} did not close", entry.key, e);
+        }
+        entry.model = null;
+      }
+    }
+  }
+
+  /** Models loaded so far. */
+  public synchronized int loads() {
+    return loads;
+  }
+
+  /** Models in the pool, in use or not. */
+  public synchronized int size() {
+    return entries.size();
+  }
+
+  /** Closes every model. Nothing may be running on them. */
+  @Override
+  public void close() {
+    List<Entry> all;
+    synchronized (this) {
+      all = new ArrayList<>(entries.values());
+      entries.clear();
+    }
+    all.forEach(this::close);
+  }
+}

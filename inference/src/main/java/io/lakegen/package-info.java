@@ -1,0 +1,2 @@
+/** Models and what they do with rows. Knows nothing of Spark. */
+package io.lakegen;

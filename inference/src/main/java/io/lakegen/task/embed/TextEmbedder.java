@@ -1,0 +1,105 @@
+package io.lakegen.task.embed;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lakegen.encoder.TextEncoderTask;
+import io.lakegen.encoder.TextEncoderTask.Output;
+import io.lakegen.encoder.TextEncoderTask.Tokens;
+import io.lakegen.model.LoadedModel;
+import io.lakegen.task.RowException;
+import io.lakegen.task.RowInput;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Sentence embeddings: one vector a text, pooled and normalised as sentence-transformers does it.
+ */
+public final class TextEmbedder extends TextEncoderTask<TextEmbedder.Embedding> {
+  private final EmbeddingSpec embedding;
+
+  /**
+   * A text's vector.
+   *
+   * @param vector {@code dimension} values of the pack
+   * @param tokenCount tokens the model read, special tokens included
+   * @param truncated whether the text was longer
+   */
+  public record Embedding(float[] vector, int tokenCount, boolean truncated) {}
+
+  /** An embedder over a loaded pack, which stays the caller's to close. */
+  public TextEmbedder(LoadedModel model) {
+    super(model, List.of("input_ids", "attention_mask"));
+    this.embedding = model.pack().spec().section(Embed.PACK_TASK, EmbeddingSpec::read);
+  }
+
+  @Override
+  public Tokens prepare(RowInput row) throws RowException {
+    return tokenize(row.text(Embed.TEXT), null);
+  }
+
+  @Override
+  public List<Embedding> infer(List<Tokens> batch) {
+    Output hidden = run(batch);
+    int rowSize = hidden.length() * embedding.dimension();
+    if (hidden.values().length != batch.size() * rowSize) {
+      throw new IllegalStateException(
+          "hidden states: "
+              + hidden.values().length
+              + " values (expected: "
+              + batch.size() * rowSize
+              + ", the pack's dimension for each token)");
+    }
+    Pooler pooler = new Pooler(embedding);
+    List<Embedding> vectors = new ArrayList<>(batch.size());
+    for (int i = 0; i < batch.size(); i++) {
+      Tokens row = batch.get(i);
+      float[] vector = pooler.pool(hidden.values(), i * rowSize, row.ids().length);
+      vectors.add(new Embedding(vector, row.ids().length, row.truncated()));
+    }
+    return vectors;
+  }
+
+  @Override
+  public List<List<Object>> values(Embedding result) {
+    return List.of(List.of(result.vector(), result.tokenCount(), result.truncated()));
+  }
+
+  /**
+   * {@inheritDoc} Embeds the golden texts, each alone, so that a wrong pooling is found as well as
+   * a wrong graph.
+   */
+  @Override
+  public void check() throws IOException {
+    super.check();
+    JsonNode golden = new ObjectMapper().readTree(model.pack().file("golden.json").toFile());
+    double tolerance = golden.path("tolerance").asDouble();
+    for (JsonNode entry : golden.path("embeddings")) {
+      String text = entry.path("text").asText();
+      float[] actual = embed(text);
+      JsonNode expected = entry.path("values");
+      double difference = expected.size() == actual.length ? 0 : Double.NaN;
+      for (int i = 0; i < Math.min(expected.size(), actual.length); i++) {
+        difference = Math.max(difference, Math.abs(actual[i] - expected.path(i).asDouble()));
+      }
+      if (!(difference <= tolerance)) {
+        throw new IllegalStateException(
+            "embedding of '"
+                + text
+                + "' differs from the reference by "
+                + difference
+                + " (expected: at most "
+                + tolerance
+                + ")");
+      }
+    }
+  }
+
+  private float[] embed(String text) {
+    try {
+      return infer(List.of(tokenize(text, null))).get(0).vector();
+    } catch (RowException e) {
+      throw new IllegalStateException("golden text '" + text + "': " + e.getMessage(), e);
+    }
+  }
+}

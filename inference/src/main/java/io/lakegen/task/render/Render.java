@@ -1,0 +1,252 @@
+package io.lakegen.task.render;
+
+import io.lakegen.diffusion.DiffusionSpec;
+import io.lakegen.diffusion.SchedulerConfig;
+import io.lakegen.diffusion.SchedulerName;
+import io.lakegen.model.LoadedModel;
+import io.lakegen.model.PackSpec;
+import io.lakegen.problem.Problems;
+import io.lakegen.task.Argument;
+import io.lakegen.task.Budget;
+import io.lakegen.task.Input;
+import io.lakegen.task.Option;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.Result;
+import io.lakegen.task.Task;
+import io.lakegen.task.TaskData;
+import io.lakegen.task.TaskDefinition;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** The task {@code render}: images for every prompt. */
+public record Render() implements TaskDefinition {
+  static final String PACK_TASK = "text-to-image";
+  static final String PROMPT = "prompt";
+
+  /** All images of a row are in memory at once. */
+  private static final int MAX_IMAGES = 64;
+
+  static final Argument IMAGE =
+      Argument.optional(
+          "image",
+          Argument.Kind.IMAGE,
+          "image-column",
+          "Start from the images of this column: image files (binary) or their paths (relative ones"
+              + " start at the first input's folder). They are scaled to the size that is"
+              + " rendered.");
+
+  static final Option<Integer> NUM_INFERENCE_STEPS =
+      Option.ofInt("num-inference-steps", 50, "Steps from noise to image.");
+
+  static final Option<Double> GUIDANCE_SCALE =
+      Option.ofDouble(
+          "guidance-scale",
+          7.5,
+          "Weight of the prompt; 1 or less renders without guidance, in half the time.");
+
+  static final Option<String> NEGATIVE_PROMPT =
+      Option.ofText("negative-prompt", "", "TEXT", "What guidance leads away from.");
+
+  static final Option<Integer> HEIGHT =
+      Option.ofInt("height", null, "Height of the images in pixels.").defaultsTo("the model's own");
+
+  static final Option<Integer> WIDTH =
+      Option.ofInt("width", null, "Width of the images in pixels.").defaultsTo("the model's own");
+
+  static final Option<SchedulerName> SCHEDULER =
+      Option.ofEnum(
+              "scheduler",
+              SchedulerName.class,
+              null,
+              "NAME",
+              "Scheduler; betas, prediction type, spacing and offset come from the model.")
+          .defaultsTo("the model's own");
+
+  static final Option<Boolean> USE_KARRAS_SIGMAS =
+      Option.flag(
+          "use-karras-sigmas",
+          "Space the steps by Karras et al. (EulerDiscreteScheduler and"
+              + " DPMSolverMultistepScheduler).");
+
+  static final Option<Integer> NUM_IMAGES_PER_PROMPT =
+      Option.ofInt(
+              "num-images-per-prompt",
+              1,
+              "Images for each prompt, each with noise of its own and one output row.")
+          .where("1 to " + MAX_IMAGES, n -> n >= 1 && n <= MAX_IMAGES);
+
+  static final Option<Double> STRENGTH =
+      Option.ofDouble(
+              "strength",
+              0.8,
+              "With --image-column: share of the steps that is made; near 0 keeps the image, 1"
+                  + " forgets it.")
+          .where("above 0, at most 1", s -> s > 0 && s <= 1);
+
+  static final Option<List<Overridable>> OVERRIDE_COLUMNS =
+      Option.ofEnums(
+          "override-columns",
+          Overridable.class,
+          "NAME,...",
+          "Input columns that override the options of the same names row by row, where they are not"
+              + " null.");
+
+  static final Option<ImageFormat> IMAGE_FORMAT =
+      Option.ofEnum(
+          "image-format",
+          ImageFormat.class,
+          ImageFormat.png,
+          "NAME",
+          "Format of the images; jpeg has quality 95.");
+
+  /** Options that a row can override, by the names of their columns. */
+  enum Overridable {
+    seed,
+    height,
+    width,
+    num_inference_steps,
+    guidance_scale,
+    negative_prompt
+  }
+
+  /** One image of 512 x 512 pixels on a CPU, which gains nothing of more, and 16 on a GPU. */
+  private static final Budget.Unit BUDGET =
+      new Budget.Unit("pixels of the images that are rendered at once", 512 * 512, 16 * 512 * 512);
+
+  /** Rows of several sizes find others of theirs; the finished images end a window earlier. */
+  private static final int WINDOW_ROWS = 256;
+
+  /** An image takes seconds. */
+  private static final int MIN_TASK_ROWS = 1;
+
+  private static final TaskData DATA =
+      new TaskData(
+          "render",
+          "Renders images from prompts. Names, defaults and meaning of the model's parameters are"
+              + " those of diffusers.",
+          List.of(PACK_TASK),
+          List.of(Argument.required(PROMPT, Argument.Kind.TEXT, "prompt"), IMAGE),
+          List.of(
+              NUM_INFERENCE_STEPS,
+              GUIDANCE_SCALE,
+              NEGATIVE_PROMPT,
+              HEIGHT,
+              WIDTH,
+              SCHEDULER,
+              USE_KARRAS_SIGMAS,
+              NUM_IMAGES_PER_PROMPT,
+              STRENGTH,
+              OVERRIDE_COLUMNS,
+              IMAGE_FORMAT),
+          BUDGET,
+          WINDOW_ROWS,
+          MIN_TASK_ROWS);
+
+  @Override
+  public TaskData data() {
+    return DATA;
+  }
+
+  @Override
+  public List<Result> results(OptionValues options) {
+    List<Result> results =
+        new ArrayList<>(
+            List.of(
+                new Result("image", Result.Type.IMAGE, "a PNG or JPEG file"),
+                new Result("width", Result.Type.INT, "in pixels"),
+                new Result("height", Result.Type.INT, "in pixels"),
+                new Result("seed", Result.Type.LONG, "lineage.seed, or what the seed column says"),
+                new Result("scheduler", Result.Type.TEXT, "what the image was made with"),
+                new Result("steps", Result.Type.INT, "likewise"),
+                new Result("guidance_scale", Result.Type.DOUBLE, "likewise"),
+                new Result(
+                    "truncated",
+                    Result.Type.BOOLEAN,
+                    "whether the prompt had more tokens than the text encoder takes")));
+    if (options.get(NUM_IMAGES_PER_PROMPT) > 1) {
+      results.add(
+          new Result(
+              "image_index",
+              Result.Type.INDEX,
+              "with --num-images-per-prompt: one output row an image"));
+    }
+    return results;
+  }
+
+  /** {@inheritDoc} The columns that override options as well. */
+  @Override
+  public List<Input> inputs(OptionValues options) {
+    List<Input> inputs = new ArrayList<>(TaskDefinition.super.inputs(options));
+    for (Overridable option : options.get(OVERRIDE_COLUMNS)) {
+      Argument.Kind kind =
+          option == Overridable.negative_prompt ? Argument.Kind.TEXT : Argument.Kind.NUMBER;
+      inputs.add(new Input(option.name(), kind, option.name(), OVERRIDE_COLUMNS.name()));
+    }
+    return inputs;
+  }
+
+  @Override
+  public void check(OptionValues options, Problems problems) {
+    if (options.get(SCHEDULER) != null) {
+      checkKarras(options, options.get(SCHEDULER), problems);
+    }
+    if (options.has(STRENGTH) && !options.has(IMAGE.column())) {
+      problems.add(STRENGTH.name(), options.get(STRENGTH), "only with image-column");
+    }
+  }
+
+  private static void checkKarras(OptionValues options, SchedulerName name, Problems problems) {
+    if (options.get(USE_KARRAS_SIGMAS) && !name.takesKarrasSigmas()) {
+      problems.add(
+          USE_KARRAS_SIGMAS.name(),
+          "with " + name,
+          SchedulerName.EulerDiscreteScheduler
+              + " or "
+              + SchedulerName.DPMSolverMultistepScheduler);
+    }
+  }
+
+  @Override
+  public void check(OptionValues options, PackSpec pack, Problems problems) {
+    DiffusionSpec spec = DiffusionSpec.read(pack.section(PACK_TASK, problems));
+    boolean fromImages = options.has(IMAGE.column());
+    if (fromImages && !pack.graphs().containsKey("vae_encoder")) {
+      problems.add("model", "a pack without vae_encoder", "one, to start from images");
+    }
+    if (pack.image().isEmpty()) {
+      problems.add("model: image", "missing", "the size that the model was trained for");
+      return;
+    }
+    Optional<SchedulerName> scheduler = scheduler(options, spec);
+    if (scheduler.isEmpty()) {
+      problems.add(
+          SCHEDULER.name(),
+          "the model's " + spec.scheduler().get("_class_name"),
+          "--scheduler with one of " + List.of(SchedulerName.values()));
+      return;
+    }
+    if (options.get(SCHEDULER) == null) {
+      checkKarras(options, scheduler.get(), problems);
+    }
+    SchedulerConfig config =
+        SchedulerConfig.of(
+            scheduler.get(), spec.scheduler(), options.get(USE_KARRAS_SIGMAS), problems);
+    ImageOptions image = ImageOptions.of(options, pack);
+    image.check(spec.latents(), config, problems);
+    if (fromImages) {
+      image.checkStrength(options.get(STRENGTH), problems);
+    }
+  }
+
+  /** The scheduler that was asked for, or the model's own if it is known here. */
+  static Optional<SchedulerName> scheduler(OptionValues options, DiffusionSpec spec) {
+    return Optional.ofNullable(options.get(SCHEDULER))
+        .or(() -> SchedulerName.of(spec.scheduler().get("_class_name")));
+  }
+
+  @Override
+  public Task<?, ?> open(LoadedModel model, OptionValues options, Budget budget) {
+    return new Renderer(model, options, budget);
+  }
+}

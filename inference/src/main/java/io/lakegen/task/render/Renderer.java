@@ -1,0 +1,240 @@
+package io.lakegen.task.render;
+
+import ai.djl.huggingface.tokenizers.Encoding;
+import io.lakegen.diffusion.DiffusionPipeline;
+import io.lakegen.diffusion.DiffusionSpec;
+import io.lakegen.diffusion.ImageRequest;
+import io.lakegen.diffusion.NoiseSource;
+import io.lakegen.diffusion.SchedulerConfig;
+import io.lakegen.diffusion.SchedulerName;
+import io.lakegen.image.ImageDecoder;
+import io.lakegen.image.ImageFiles;
+import io.lakegen.image.RgbImage;
+import io.lakegen.model.LoadedModel;
+import io.lakegen.model.OutOfMemory;
+import io.lakegen.model.PackSpec;
+import io.lakegen.problem.Problem;
+import io.lakegen.problem.Problems;
+import io.lakegen.task.Budget;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.RowException;
+import io.lakegen.task.RowInput;
+import io.lakegen.task.Task;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/**
+ * Images from a {@code text-to-image} pack. A row's images depend on its seed, prompt and options
+ * only: the noise is the row's own.
+ */
+final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.RenderedImage>> {
+  private final LoadedModel model;
+  private final OptionValues options;
+  private final ImageOptions defaults;
+  private final Budget budget;
+  private final PackSpec spec;
+  private final DiffusionSpec diffusion;
+  private final SchedulerName schedulerName;
+  private final SchedulerConfig scheduler;
+  private final DiffusionPipeline pipeline;
+
+  /**
+   * A row ready to render.
+   *
+   * @param ids of the prompt, padded
+   * @param negativeIds of the negative prompt, padded
+   * @param truncated true if the text encoder reads only the beginning of the prompt
+   * @param initImage {@code [3, height, width]} in -1..1; null for noise
+   * @param begin steps that the init image takes the place of
+   */
+  record PreparedRender(
+      long[] ids,
+      long[] negativeIds,
+      boolean truncated,
+      ImageOptions options,
+      long seed,
+      float[] initImage,
+      int begin) {}
+
+  /** A finished image and the row it belongs to. */
+  record RenderedImage(RgbImage pixels, PreparedRender row) {}
+
+  /** A renderer over a loaded pack, which stays the caller's to close. */
+  Renderer(LoadedModel model, OptionValues options, Budget budget) {
+    this.model = model;
+    this.options = options;
+    this.budget = budget;
+    this.spec = model.pack().spec();
+    this.defaults = ImageOptions.of(options, spec);
+    this.diffusion = spec.section(Render.PACK_TASK, DiffusionSpec::read);
+    this.schedulerName = Render.scheduler(options, diffusion).orElseThrow();
+    Problems problems = new Problems();
+    this.scheduler =
+        SchedulerConfig.of(
+            schedulerName, diffusion.scheduler(), options.get(Render.USE_KARRAS_SIGMAS), problems);
+    problems.throwIfAny();
+    this.pipeline = new DiffusionPipeline(model, scheduler, diffusion.latents());
+  }
+
+  @Override
+  public PreparedRender prepare(RowInput row) throws RowException {
+    ImageOptions image = defaults.overriddenBy(row);
+    boolean fromImage = row.has(Render.IMAGE.name());
+    double strength = options.get(Render.STRENGTH);
+    Problems problems = new Problems();
+    image.check(diffusion.latents(), scheduler, problems);
+    if (fromImage) {
+      image.checkStrength(strength, problems);
+    }
+    if (!problems.isEmpty()) {
+      throw RowException.prepare(
+          "bad_option",
+          problems.list().stream().map(Problem::toString).collect(Collectors.joining("; ")));
+    }
+    Encoding prompt = model.tokenizer().encode(row.text(Render.PROMPT));
+    float[] initImage = null;
+    if (fromImage) {
+      RgbImage decoded =
+          ImageDecoder.decode(row.bytes(Render.IMAGE.name()), image.height(), image.width());
+      initImage = unitPixels(ImageFiles.resize(decoded, image.height(), image.width()));
+    }
+    return new PreparedRender(
+        padded(prompt),
+        padded(model.tokenizer().encode(image.negativePrompt())),
+        prompt.exceedMaxLength(),
+        image,
+        ImageOptions.seed(row),
+        initImage,
+        initImage == null ? 0 : image.numInferenceSteps() - image.stepsFromImage(strength));
+  }
+
+  /** The text encoder has no mask: it was trained with texts of one length, padding included. */
+  private long[] padded(Encoding encoding) {
+    long[] ids = encoding.getIds();
+    long[] padded = Arrays.copyOf(ids, spec.tokenizer().orElseThrow().maxLength());
+    PackSpec.Generation generation = spec.generation().orElseThrow();
+    Arrays.fill(padded, ids.length, padded.length, generation.pad().orElse(0));
+    return padded;
+  }
+
+  private static float[] unitPixels(RgbImage image) {
+    byte[] pixels = image.pixels();
+    int plane = pixels.length / 3;
+    float[] values = new float[pixels.length];
+    for (int i = 0; i < pixels.length; i++) {
+      values[i % 3 * plane + i / 3] = (pixels[i] & 0xFF) / 127.5f - 1;
+    }
+    return values;
+  }
+
+  /** {@inheritDoc} Pixels of all its images. */
+  @Override
+  public int size(PreparedRender row) {
+    return row.options().height() * row.options().width() * images();
+  }
+
+  private record Group(int height, int width, int steps, boolean guided, int begin) {}
+
+  /** {@inheritDoc} Rows of one size and one way from noise to image. */
+  @Override
+  public Object group(PreparedRender row) {
+    ImageRequest request = request(row, 0);
+    return new Group(
+        request.height(), request.width(), request.steps(), request.guided(), request.begin());
+  }
+
+  /** {@inheritDoc} What waits longest are the finished images. */
+  @Override
+  public long inputBytes(RowInput row) {
+    try {
+      ImageOptions image = defaults.overriddenBy(row);
+      return row.length() + 3L * image.height() * image.width() * images();
+    } catch (RowException e) {
+      return row.length();
+    }
+  }
+
+  @Override
+  public List<List<RenderedImage>> infer(List<PreparedRender> batch) {
+    int each = images();
+    List<ImageRequest> requests = new ArrayList<>();
+    for (PreparedRender row : batch) {
+      for (int image = 0; image < each; image++) {
+        requests.add(request(row, image));
+      }
+    }
+    List<RgbImage> images = batch.size() == 1 ? renderRow(requests) : pipeline.render(requests);
+    List<List<RenderedImage>> rows = new ArrayList<>(batch.size());
+    for (int i = 0; i < batch.size(); i++) {
+      PreparedRender row = batch.get(i);
+      rows.add(
+          images.subList(i * each, (i + 1) * each).stream()
+              .map(pixels -> new RenderedImage(pixels, row))
+              .toList());
+    }
+    return rows;
+  }
+
+  /** A row of many images may be more than a batch: they are rendered in as many as it takes. */
+  private List<RgbImage> renderRow(List<ImageRequest> requests) {
+    long pixels = (long) requests.get(0).height() * requests.get(0).width();
+    List<RgbImage> images = new ArrayList<>(requests.size());
+    while (images.size() < requests.size()) {
+      int from = images.size();
+      int fit = (int) Math.max(1, Math.min(requests.size() - from, budget.current() / pixels));
+      try {
+        images.addAll(pipeline.render(requests.subList(from, from + fit)));
+      } catch (RuntimeException | Error e) {
+        if (fit == 1 || !OutOfMemory.isCauseOf(e)) {
+          throw e;
+        }
+        budget.exceeded(fit * pixels);
+      }
+    }
+    return images;
+  }
+
+  private int images() {
+    return options.get(Render.NUM_IMAGES_PER_PROMPT);
+  }
+
+  private ImageRequest request(PreparedRender row, int image) {
+    return new ImageRequest(
+        row.ids(),
+        row.negativeIds(),
+        NoiseSource.of(row.seed(), image),
+        row.options().height(),
+        row.options().width(),
+        row.options().numInferenceSteps(),
+        row.options().guidanceScale(),
+        row.initImage(),
+        row.begin());
+  }
+
+  @Override
+  public List<List<Object>> values(List<RenderedImage> images) {
+    List<List<Object>> rows = new ArrayList<>(images.size());
+    for (RenderedImage image : images) {
+      ImageOptions made = image.row().options();
+      rows.add(
+          List.of(
+              options.get(Render.IMAGE_FORMAT).file(image.pixels()),
+              made.width(),
+              made.height(),
+              image.row().seed(),
+              schedulerName.name(),
+              made.numInferenceSteps(),
+              made.guidanceScale(),
+              image.row().truncated()));
+    }
+    return rows;
+  }
+
+  @Override
+  public void check() throws IOException {
+    model.check();
+  }
+}

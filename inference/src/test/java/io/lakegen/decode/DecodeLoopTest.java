@@ -1,0 +1,195 @@
+package io.lakegen.decode;
+
+import static io.lakegen.decode.DecodingOptions.DO_SAMPLE;
+import static io.lakegen.decode.DecodingOptions.MAX_NEW_TOKENS;
+import static io.lakegen.decode.DecodingOptions.NUM_BEAMS;
+import static io.lakegen.decode.DecodingOptions.NUM_RETURN_SEQUENCES;
+import static io.lakegen.decode.DecodingOptions.TEMPERATURE;
+import static io.lakegen.decode.DecodingOptions.TOP_P;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.engine.EngineException;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import io.lakegen.task.Budget;
+import io.lakegen.task.OptionValues;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class DecodeLoopTest {
+  private static final OptionValues SAMPLING =
+      OptionValues.NONE
+          .with(DO_SAMPLE, true)
+          .with(MAX_NEW_TOKENS, 24)
+          .with(TEMPERATURE, 1.3)
+          .with(TOP_P, 0.95);
+  private static final Fixture GPT2 = Fixture.load("gpt2");
+
+  /** Sees every join of a causal model, and fails where it is told to. */
+  private static class Joins implements ContextEncoder<Long> {
+    final List<Integer> rows = new ArrayList<>();
+    final List<Integer> arrays = new ArrayList<>();
+
+    @Override
+    public NDList encode(List<Long> inputs, NDArray cache) {
+      rows.add(inputs.size());
+      arrays.add(arrays(cache.getManager().getParentManager()));
+      return new NDList();
+    }
+
+    @Override
+    public int length(Long input) {
+      return 0;
+    }
+  }
+
+  private static int arrays(NDManager manager) {
+    return manager.getManagedArrays().size();
+  }
+
+  private static List<DecodeRequest<Long>> requests(int count) {
+    List<long[]> prompts = GPT2.prompts();
+    List<DecodeRequest<Long>> requests = new ArrayList<>();
+    for (long seed = 0; seed < count; seed++) {
+      requests.add(
+          new DecodeRequest<>(prompts.get((int) seed % prompts.size()), 24, seed * 7919, seed));
+    }
+    return requests;
+  }
+
+  private static Map<Long, List<long[]>> tokens(
+      OptionValues options,
+      List<DecodeRequest<Long>> requests,
+      ContextEncoder<Long> encoder,
+      long slots) {
+    List<List<DecodedSequence>> decoded =
+        new DecodeLoop<>(
+                GPT2.model(), options, encoder, new Budget(slots * 64), DecodeLoop.BudgetUnit.SLOTS)
+            .run(requests);
+    Map<Long, List<long[]>> byRow = new HashMap<>();
+    for (int i = 0; i < requests.size(); i++) {
+      byRow.put(
+          requests.get(i).context(), decoded.get(i).stream().map(DecodedSequence::tokens).toList());
+    }
+    return byRow;
+  }
+
+  private static void assertSame(Map<Long, List<long[]>> actual, Map<Long, List<long[]>> expected) {
+    assertThat(actual).hasSameSizeAs(expected);
+    expected.forEach(
+        (row, sequences) ->
+            assertThat(actual.get(row).toArray(long[][]::new))
+                .as("row %d", row)
+                .isDeepEqualTo(sequences.toArray(long[][]::new)));
+  }
+
+  @Test
+  void theSameSeedGivesTheSameTokensForAnyBatchAndSlotCount() {
+    List<DecodeRequest<Long>> requests = requests(60);
+    Map<Long, List<long[]>> expected = tokens(SAMPLING, requests, ContextEncoder.none(), 64);
+    assertThat(expected.values().stream().map(s -> s.get(0).length).distinct())
+        .hasSizeGreaterThan(3);
+    for (int slots : new int[] {1, 5, 16}) {
+      List<DecodeRequest<Long>> shuffled = new ArrayList<>(requests);
+      Collections.shuffle(shuffled, new Random(slots));
+      Map<Long, List<long[]>> actual = new HashMap<>();
+      // Partitions: a call for each.
+      for (List<DecodeRequest<Long>> part :
+          List.of(shuffled.subList(0, 13), shuffled.subList(13, 60))) {
+        actual.putAll(tokens(SAMPLING, part, ContextEncoder.none(), slots));
+      }
+      assertSame(actual, expected);
+    }
+  }
+
+  @Test
+  void sequencesOfAPromptDiffer() {
+    OptionValues three =
+        OptionValues.NONE
+            .with(DO_SAMPLE, true)
+            .with(MAX_NEW_TOKENS, 24)
+            .with(NUM_RETURN_SEQUENCES, 3);
+    List<long[]> sequences = tokens(three, requests(1), ContextEncoder.none(), 64).get(0L);
+    assertThat(sequences).hasSize(3);
+    assertThat(sequences.get(0)).isNotEqualTo(sequences.get(1));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void outOfMemoryHalvesTheSlotsAndLosesNothing(int failing) {
+    for (OptionValues options :
+        List.of(SAMPLING, OptionValues.NONE.with(MAX_NEW_TOKENS, 24).with(NUM_BEAMS, 3))) {
+      Map<Long, List<long[]>> expected =
+          tokens(options, requests(40), ContextEncoder.none(), 16L * options.get(NUM_BEAMS));
+      Joins encoder =
+          new Joins() {
+            @Override
+            public NDList encode(List<Long> inputs, NDArray cache) {
+              super.encode(inputs, cache);
+              if (rows.size() == failing) {
+                throw new EngineException("CUDA out of memory. Tried to allocate 2.00 GiB");
+              }
+              return new NDList();
+            }
+          };
+      assertSame(tokens(options, requests(40), encoder, 16L * options.get(NUM_BEAMS)), expected);
+      assertThat(encoder.rows).hasSizeGreaterThan(failing);
+      assertThat(encoder.rows.get(failing)).isLessThanOrEqualTo(8 * options.get(NUM_BEAMS));
+    }
+  }
+
+  @Test
+  void outOfMemoryOfASingleRowIsThrown() {
+    Joins encoder =
+        new Joins() {
+          @Override
+          public NDList encode(List<Long> inputs, NDArray cache) {
+            super.encode(inputs, cache);
+            throw new EngineException("CUDA out of memory");
+          }
+        };
+    assertThatThrownBy(() -> tokens(SAMPLING, requests(10), encoder, 8))
+        .isInstanceOf(EngineException.class)
+        .hasMessage("CUDA out of memory");
+    assertThat(encoder.rows).containsExactly(8, 4, 2, 1);
+  }
+
+  @Test
+  void noArrayIsLeftBehind() {
+    Joins encoder = new Joins();
+    NDManager models = GPT2.model().newManager();
+    NDManager parent = models.getParentManager();
+    models.close();
+    int before = arrays(parent);
+    tokens(SAMPLING, requests(300), encoder, 8);
+    tokens(
+        OptionValues.NONE.with(MAX_NEW_TOKENS, 12).with(NUM_BEAMS, 3), requests(60), encoder, 24);
+    assertThat(arrays(parent)).isEqualTo(before);
+    // While it runs: as many after hundreds of steps as after the first.
+    assertThat(encoder.arrays).hasSizeGreaterThan(50);
+    assertThat(encoder.arrays.stream().mapToInt(a -> a).max().orElseThrow())
+        .isEqualTo(encoder.arrays.get(0));
+  }
+
+  @Test
+  void aLongPromptHasSlotsOfItsOwn() {
+    List<DecodeRequest<Long>> requests = new ArrayList<>();
+    requests.add(new DecodeRequest<>(new long[70], 2, 0, 0L));
+    for (long i = 1; i < 9; i++) {
+      requests.add(new DecodeRequest<>(new long[] {i + 40}, 2, 0, i));
+    }
+    Joins encoder = new Joins();
+    tokens(OptionValues.NONE.with(MAX_NEW_TOKENS, 2), requests, encoder, 4);
+    // 256 slots: eight short rows of 32 fit beside each other, not behind one of 96.
+    assertThat(encoder.rows).containsExactly(1, 8);
+  }
+}

@@ -1,0 +1,144 @@
+package io.lakegen.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.Device;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.Test;
+
+class ModelPoolTest {
+  private static final ModelPool.Key A = new ModelPool.Key("a", Device.cpu());
+  private static final ModelPool.Key B = new ModelPool.Key("b", Device.cpu());
+  private static final ModelPool.Key C = new ModelPool.Key("c", Device.cpu());
+
+  private final ModelPool<CountedModel> pool = new ModelPool<>(2);
+
+  private static final class CountedModel implements AutoCloseable {
+    private boolean closed;
+
+    @Override
+    public void close() {
+      closed = true;
+    }
+  }
+
+  private CountedModel use(ModelPool.Key key) throws IOException {
+    try (ModelPool<CountedModel>.Lease lease = pool.lease(key, CountedModel::new)) {
+      assertThat(lease.model().closed).isFalse();
+      return lease.model();
+    }
+  }
+
+  @Test
+  void manyThreadsShareOneLoad() throws Exception {
+    int threads = 16;
+    CyclicBarrier start = new CyclicBarrier(threads);
+    ExecutorService executor = Executors.newFixedThreadPool(threads);
+    try {
+      List<Future<CountedModel>> futures = new ArrayList<>();
+      for (int i = 0; i < threads; i++) {
+        futures.add(
+            executor.submit(
+                () -> {
+                  start.await();
+                  return use(A);
+                }));
+      }
+      Set<CountedModel> models = new HashSet<>();
+      for (Future<CountedModel> future : futures) {
+        models.add(future.get());
+      }
+      assertThat(models).hasSize(1);
+    } finally {
+      executor.shutdownNow();
+    }
+    assertThat(pool.loads()).isEqualTo(1);
+    assertThat(pool.size()).isEqualTo(1);
+  }
+
+  @Test
+  void everyKeyHasItsOwnModelThatStaysLoaded() throws IOException {
+    CountedModel a = use(A);
+    assertThat(use(B)).isNotSameAs(a);
+    assertThat(use(A)).isSameAs(a);
+    assertThat(use(new ModelPool.Key("a", Device.gpu(0)))).isNotSameAs(a);
+    assertThat(pool.size()).isEqualTo(3);
+    assertThat(pool.loads()).isEqualTo(3);
+  }
+
+  @Test
+  void theLeastRecentlyUsedModelOfAFullDeviceIsClosed() throws IOException {
+    CountedModel a = use(A);
+    CountedModel b = use(B);
+    use(A);
+    use(C);
+    assertThat(b.closed).isTrue();
+    assertThat(a.closed).isFalse();
+    assertThat(use(B)).isNotSameAs(b);
+    assertThat(a.closed).isTrue();
+    assertThat(pool.size()).isEqualTo(2);
+  }
+
+  @Test
+  void aModelInUseIsNotClosed() throws IOException {
+    ModelPool<CountedModel>.Lease a = pool.lease(A, CountedModel::new);
+    ModelPool<CountedModel>.Lease b = pool.lease(B, CountedModel::new);
+    ModelPool<CountedModel>.Lease c = pool.lease(C, CountedModel::new);
+    assertThat(pool.size()).isEqualTo(3);
+    a.close();
+    assertThat(a.model()).as("closed, since the device held too many").isNull();
+    assertThat(pool.size()).isEqualTo(2);
+    a.close();
+    b.close();
+    c.close();
+    assertThat(b.model().closed).isFalse();
+    assertThat(c.model().closed).isFalse();
+  }
+
+  @Test
+  void aFailedLoadIsTriedAgain() throws IOException {
+    assertThatThrownBy(
+            () ->
+                pool.lease(
+                    A,
+                    () -> {
+                      throw new IOException("the file system is away");
+                    }))
+        .isInstanceOf(IOException.class)
+        .hasMessage("the file system is away");
+    assertThat(pool.loads()).isZero();
+    assertThat(pool.size()).isZero();
+    assertThat(use(A)).isNotNull();
+    assertThat(pool.loads()).isEqualTo(1);
+  }
+
+  @Test
+  void closingClosesAllAndLaterCallersLoadAgain() throws IOException {
+    ModelPool<AutoCloseable> mixed = new ModelPool<>(3);
+    CountedModel model = new CountedModel();
+    mixed.lease(A, () -> model).close();
+    mixed
+        .lease(
+            B,
+            () ->
+                () -> {
+                  throw new IllegalStateException("does not close");
+                })
+        .close();
+    mixed.close();
+    assertThat(model.closed).isTrue();
+    assertThat(mixed.size()).isZero();
+    try (ModelPool<AutoCloseable>.Lease again = mixed.lease(A, CountedModel::new)) {
+      assertThat(again.model()).isNotSameAs(model);
+    }
+  }
+}

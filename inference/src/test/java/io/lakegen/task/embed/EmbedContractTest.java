@@ -1,0 +1,40 @@
+package io.lakegen.task.embed;
+
+import io.lakegen.decode.Fixture;
+import io.lakegen.encoder.TextEncoderTask.Tokens;
+import io.lakegen.model.LoadedModel;
+import io.lakegen.task.RowInput;
+import io.lakegen.task.RowInputs;
+import io.lakegen.task.TaskContract;
+import io.lakegen.task.TaskDefinition;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+
+class EmbedContractTest extends TaskContract<Tokens, TextEmbedder.Embedding> {
+  @Override
+  protected TaskDefinition definition() {
+    return new Embed();
+  }
+
+  @Override
+  protected LoadedModel model() {
+    return Fixture.load("bert").model();
+  }
+
+  @Override
+  protected List<RowInput> goodRows() {
+    return Stream.of("a", "The lake lies still.", "boat ".repeat(40), "bread and butter")
+        .map(text -> RowInputs.of("text", text))
+        .toList();
+  }
+
+  @Override
+  protected Map<String, RowInput> badRows() {
+    return Map.of(
+        "null_text", RowInputs.of("text", null),
+        "blank_text", RowInputs.of("text", " \n"),
+        "empty_text", RowInputs.of("text", ""),
+        "invalid_utf8", RowInputs.of(1, "text", new byte[] {'a', (byte) 0xFF}));
+  }
+}

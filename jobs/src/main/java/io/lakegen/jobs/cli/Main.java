@@ -1,0 +1,226 @@
+package io.lakegen.jobs.cli;
+
+import io.lakegen.Tasks;
+import io.lakegen.jobs.demo.ContactSheetCommand;
+import io.lakegen.jobs.demo.DemoCommand;
+import io.lakegen.jobs.demo.NeighboursCommand;
+import io.lakegen.jobs.demo.TextsCommand;
+import io.lakegen.jobs.run.Job;
+import io.lakegen.jobs.run.JobOptions;
+import io.lakegen.jobs.run.JobSpec;
+import io.lakegen.jobs.run.Jobs;
+import io.lakegen.jobs.run.RunSummary;
+import io.lakegen.problem.InvalidArgumentsException;
+import io.lakegen.problem.Problem;
+import io.lakegen.problem.Problems;
+import io.lakegen.spark.ExecutorModels;
+import io.lakegen.task.Result;
+import io.lakegen.task.TaskDefinition;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.spark.SparkConf;
+import org.apache.spark.sql.SparkSession;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParseResult;
+
+/** The command line: {@code lakegen <job> [options]}. */
+public final class Main {
+  static final int GOOD = 0;
+  static final int FAILURE = 1;
+  static final int INVALID_ARGUMENTS = 2;
+  static final int ERROR_BUDGET_EXCEEDED = 3;
+
+  private static final Map<String, DemoCommand> DEMOS =
+      Map.of(
+          "demo-contact-sheet", new ContactSheetCommand(),
+          "demo-neighbours", new NeighboursCommand(),
+          "demo-texts", new TextsCommand());
+
+  private final PrintStream out;
+  private final PrintStream err;
+
+  private Main(PrintStream out, PrintStream err) {
+    this.out = out;
+    this.err = err;
+  }
+
+  /** Runs a job and ends the JVM with its exit status. */
+  public static void main(String[] args) {
+    System.exit(run(args, System.out, System.err));
+  }
+
+  /**
+   * Runs a job in this JVM, in a Spark session that is made if there is none.
+   *
+   * @return 0 good, 1 failure, 2 invalid arguments, 3 error budget exceeded
+   */
+  public static int run(String[] args, PrintStream out, PrintStream err) {
+    return new Main(out, err).run(Arrays.asList(args));
+  }
+
+  private int run(List<String> args) {
+    Optional<TaskDefinition> task = args.isEmpty() ? Optional.empty() : Tasks.named(args.get(0));
+    if (task.isPresent()) {
+      return job(task.get(), args.subList(1, args.size()));
+    }
+    DemoCommand demo = args.isEmpty() ? null : DEMOS.get(args.get(0));
+    return demo == null ? general(args) : demo(demo, args);
+  }
+
+  private int general(List<String> args) {
+    CommandLine root =
+        new CommandLine(
+            CommandSpec.create()
+                .name("lakegen")
+                .version("lakegen 0.1.0")
+                .mixinStandardHelpOptions(true));
+    root.getCommandSpec()
+        .usageMessage()
+        .description("Runs generative and encoder models over a data lake.");
+    Tasks.ALL.forEach(t -> root.addSubcommand(t.data().name(), new JobCommand(t).spec()));
+    if (args.equals(List.of("--version")) || args.equals(List.of("-V"))) {
+      root.printVersionHelp(out);
+      return GOOD;
+    }
+    if (args.equals(List.of("--help")) || args.equals(List.of("-h"))) {
+      root.usage(out);
+      return GOOD;
+    }
+    List<String> jobs = Tasks.ALL.stream().map(t -> t.data().name()).toList();
+    err.println(
+        args.isEmpty()
+            ? "lakegen: no job (expected: one of " + jobs + ")"
+            : "lakegen: "
+                + args.get(0)
+                + ": unknown job (expected: one of "
+                + jobs
+                + Problems.suggestion(args.get(0), jobs)
+                + ")");
+    root.usage(err);
+    return INVALID_ARGUMENTS;
+  }
+
+  private int demo(DemoCommand demo, List<String> args) {
+    try {
+      new CommandLine(demo).parseArgs(args.subList(1, args.size()).toArray(String[]::new));
+      demo.print(session(args.get(0)), out);
+      return GOOD;
+    } catch (CommandLine.ParameterException e) {
+      err.println("lakegen " + args.get(0) + ": " + e.getMessage());
+      return INVALID_ARGUMENTS;
+    } catch (IOException e) {
+      err.println("lakegen " + args.get(0) + ": failed: " + e);
+      return FAILURE;
+    }
+  }
+
+  private int job(TaskDefinition task, List<String> args) {
+    JobCommand command = new JobCommand(task);
+    CommandLine commandLine = new CommandLine(command.spec());
+    ParseResult parsed = commandLine.parseArgs(args.toArray(String[]::new));
+    if (parsed.isUsageHelpRequested()) {
+      commandLine.usage(out);
+      return GOOD;
+    }
+    Problems problems = new Problems();
+    JobSpec spec = command.parse(parsed, problems);
+    boolean ownSession = SparkSession.getDefaultSession().isEmpty();
+    SparkSession spark = session(task.data().name());
+    try {
+      Job job = Jobs.check(spark, spec, problems);
+      if (spec.options().get(JobOptions.DRY_RUN)) {
+        describe(job);
+        return GOOD;
+      }
+      return report(job, Jobs.run(spark, job, err));
+    } catch (InvalidArgumentsException e) {
+      return invalid(task.data().name(), e.problems());
+    } catch (Exception e) {
+      Throwable cause = rootCause(e);
+      err.println(
+          "lakegen "
+              + task.data().name()
+              + ": failed: "
+              + cause.getClass().getSimpleName()
+              + ": "
+              + cause.getMessage());
+      LoggerFactory.getLogger(Main.class).debug("the job failed", e);
+      return FAILURE;
+    } finally {
+      if (ownSession) {
+        spark.stop();
+        ExecutorModels.close();
+      }
+    }
+  }
+
+  private static SparkSession session(String job) {
+    SparkConf conf = new SparkConf();
+    conf.setIfMissing("spark.master", "local[*]");
+    conf.setIfMissing("spark.app.name", "lakegen " + job);
+    conf.setIfMissing("spark.ui.showConsoleProgress", "false");
+    // The counts of running tasks come with the heartbeats.
+    conf.setIfMissing("spark.executor.heartbeatInterval", "2s");
+    conf.setIfMissing("spark.executorEnv.MALLOC_ARENA_MAX", "2");
+    if (conf.get("spark.master").startsWith("local")) {
+      conf.setIfMissing("spark.ui.enabled", "false");
+    }
+    return SparkSession.builder().config(conf).getOrCreate();
+  }
+
+  private void describe(Job job) {
+    JobSpec spec = job.spec();
+    List<String> results = spec.task().results(spec.options()).stream().map(Result::name).toList();
+    out.println("lakegen " + spec.task().data().name() + " would");
+    out.println(
+        "  read   "
+            + spec.options().get(JobOptions.INPUT)
+            + " with columns "
+            + job.outputColumns());
+    out.println(
+        "  run    "
+            + job.pack().spec().source().id()
+            + " on device "
+            + spec.options().get(JobOptions.DEVICE)
+            + " with "
+            + job.params());
+    out.println("  add    " + results + ", error, lineage");
+    out.println("  write  " + job.output().root());
+  }
+
+  private int report(Job job, RunSummary summary) {
+    String name = job.spec().task().data().name();
+    out.println("lakegen " + name + ": " + job.output().root());
+    summary.lines().forEach(line -> out.println("  " + line));
+    double most = job.spec().options().get(JobOptions.MAX_ERROR_RATE);
+    if (summary.errorRate() > most) {
+      err.printf(
+          "lakegen %s: error rate %.4f (expected: at most %s, see --max-error-rate); the rows are committed%n",
+          name, summary.errorRate(), most);
+      return ERROR_BUDGET_EXCEEDED;
+    }
+    return GOOD;
+  }
+
+  private int invalid(String job, List<Problem> problems) {
+    err.println("lakegen " + job + ": invalid arguments");
+    problems.forEach(p -> err.println("  " + p));
+    err.println("See lakegen " + job + " --help");
+    return INVALID_ARGUMENTS;
+  }
+
+  /** Spark wraps what happened on an executor several times over. */
+  private static Throwable rootCause(Throwable failure) {
+    Throwable cause = failure;
+    while (cause.getCause() != null && cause.getCause() != cause) {
+      cause = cause.getCause();
+    }
+    return cause;
+  }
+}

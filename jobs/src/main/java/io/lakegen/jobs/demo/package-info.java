@@ -1,0 +1,2 @@
+/** Hidden commands of {@code ./lakegen demo}: what jobs wrote, shown to a person. */
+package io.lakegen.jobs.demo;

@@ -1,0 +1,118 @@
+package io.lakegen.jobs.input;
+
+import io.lakegen.problem.Problems;
+import io.lakegen.spark.OutputSchema;
+import io.lakegen.task.Argument.Kind;
+import io.lakegen.task.Input;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.types.BooleanType;
+import org.apache.spark.sql.types.DataType;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.NumericType;
+import org.apache.spark.sql.types.StringType;
+import org.apache.spark.sql.types.StructType;
+
+/**
+ * A task's inputs, bound to the columns of rows that were read.
+ *
+ * @param inputs with the columns that {@link #load} gives
+ * @param files the files whose content {@link #load} adds
+ * @param base what relative paths of files are relative to
+ */
+public record BoundInputs(List<Input> inputs, List<NamedFiles> files, String base) {
+  public BoundInputs {
+    inputs = List.copyOf(inputs);
+    files = List.copyOf(files);
+  }
+
+  /**
+   * Files that a column names.
+   *
+   * @param content the column to add
+   */
+  public record NamedFiles(String pathColumn, String content) {}
+
+  /** Columns of rows that a user sees, as opposed to what reading leaves for the executors. */
+  public static List<String> visible(StructType schema) {
+    return Stream.of(schema.fieldNames())
+        .filter(n -> !n.equals(OutputSchema.READ_ERROR) && !n.equals(OutputSchema.RAW))
+        .toList();
+  }
+
+  /**
+   * Finds the columns.
+   *
+   * @param problems get a column that is not there or has another type
+   */
+  public static BoundInputs bind(
+      StructType schema, InputFiles files, List<Input> inputs, Problems problems) {
+    List<Input> bound = new ArrayList<>();
+    List<NamedFiles> named = new ArrayList<>();
+    for (Input input : inputs) {
+      String column = input.column();
+      int ordinal = Arrays.asList(schema.fieldNames()).indexOf(column);
+      if (ordinal < 0 && input.kind() == Kind.IMAGE && files.format() == InputFormat.image) {
+        column = FileContent.PATH;
+        ordinal = schema.fieldIndex(column);
+      }
+      if (ordinal < 0) {
+        List<String> visible = visible(schema);
+        problems.add(
+            input.option(),
+            column + " is not in the input",
+            "one of " + visible + Problems.suggestion(column, visible));
+        continue;
+      }
+      DataType type = schema.fields()[ordinal].dataType();
+      if (!fits(input.kind(), type)) {
+        problems.add(input.option(), column + " is " + type.simpleString(), input.kind().columns());
+      } else if (input.kind() == Kind.IMAGE && type instanceof StringType) {
+        String content = named.isEmpty() ? FileContent.COLUMN : "content_" + input.name();
+        if (Arrays.asList(schema.fieldNames()).contains(content)) {
+          problems.add("input column", content, "another name; the files' bytes go there");
+        }
+        named.add(new NamedFiles(column, content));
+        column = content;
+      }
+      bound.add(new Input(input.name(), input.kind(), column, input.option()));
+    }
+    Path root = files.roots().get(0);
+    boolean isFile = files.files().get(0).getPath().equals(root);
+    return new BoundInputs(bound, named, (isFile ? root.getParent() : root).toString());
+  }
+
+  private static boolean fits(Kind kind, DataType type) {
+    return switch (kind) {
+      case TEXT -> type instanceof StringType;
+      case IMAGE -> type instanceof StringType || type.equals(DataTypes.BinaryType);
+      case NUMBER -> type instanceof StringType || type instanceof NumericType;
+      case SCALAR ->
+          type instanceof StringType || type instanceof NumericType || type instanceof BooleanType;
+    };
+  }
+
+  /**
+   * Adds the content of the files that the rows name. It is too heavy to be moved about: to be
+   * called where the rows are scored.
+   */
+  public Dataset<Row> load(Dataset<Row> rows) {
+    Configuration conf = rows.sparkSession().sparkContext().hadoopConfiguration();
+    Dataset<Row> loaded = rows;
+    for (NamedFiles named : files) {
+      loaded = FileContent.add(loaded, named, new Path(base), conf);
+    }
+    return loaded;
+  }
+
+  /** Whether a column holds images, by itself or because their files were loaded into it. */
+  public boolean isImage(String column) {
+    return inputs.stream().anyMatch(i -> i.kind() == Kind.IMAGE && i.column().equals(column));
+  }
+}

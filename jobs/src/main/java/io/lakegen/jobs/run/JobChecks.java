@@ -1,0 +1,205 @@
+package io.lakegen.jobs.run;
+
+import io.lakegen.jobs.input.BoundInputs;
+import io.lakegen.jobs.input.Cluster;
+import io.lakegen.jobs.input.InputFiles;
+import io.lakegen.jobs.input.InputReader;
+import io.lakegen.jobs.input.Partitions;
+import io.lakegen.model.Devices;
+import io.lakegen.model.InvalidPackException;
+import io.lakegen.model.ModelPack;
+import io.lakegen.model.PackStore;
+import io.lakegen.problem.InvalidArgumentsException;
+import io.lakegen.problem.Problems;
+import io.lakegen.spark.OutputSchema;
+import io.lakegen.task.Argument;
+import io.lakegen.task.Input;
+import io.lakegen.task.Option;
+import io.lakegen.task.Result;
+import io.lakegen.task.TaskDefinition;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+
+/**
+ * The checks before a job. Each adds what it finds to one list and goes on, so that no mistake
+ * hides another: the model, the output and the input are looked at whatever is wrong with the rest.
+ */
+final class JobChecks {
+  private final SparkSession spark;
+  private final Configuration conf;
+  private final JobSpec spec;
+  private final TaskDefinition task;
+  private final Problems problems;
+
+  JobChecks(SparkSession spark, JobSpec spec, Problems problems) {
+    this.spark = spark;
+    this.conf = spark.sparkContext().hadoopConfiguration();
+    this.spec = spec;
+    this.task = spec.task();
+    this.problems = problems;
+  }
+
+  Job job() {
+    task.check(spec.options(), problems);
+    Optional<ModelPack> pack = pack();
+    Optional<RunOutput> output =
+        required(JobOptions.OUTPUT).flatMap(uri -> RunOutput.check(uri, conf, problems));
+    Optional<InputFiles> files = files();
+    Optional<Dataset<Row>> rows = files.flatMap(this::read);
+    Optional<BoundInputs> inputs =
+        rows.map(r -> BoundInputs.bind(r.schema(), files.orElseThrow(), taskInputs(), problems));
+    List<String> keyColumns =
+        inputs.map(i -> BoundInputs.visible(i.load(rows.orElseThrow()).schema())).orElse(List.of());
+    List<String> outputColumns = inputs.map(i -> outputColumns(keyColumns, i)).orElse(List.of());
+    checkColumnNames(outputColumns);
+    problems.throwIfAny();
+    Integer limit = spec.get(JobOptions.LIMIT);
+    return new Job(
+        spec,
+        pack.orElseThrow(),
+        limit == null ? rows.orElseThrow() : rows.orElseThrow().limit(limit),
+        inputs.orElseThrow(),
+        keyColumns,
+        outputColumns,
+        output.orElseThrow());
+  }
+
+  private List<Input> taskInputs() {
+    return task.inputs(spec.options());
+  }
+
+  private Optional<String> required(Option<String> option) {
+    String value = spec.get(option);
+    if (value == null || value.isBlank()) {
+      missing(option);
+      return Optional.empty();
+    }
+    return Optional.of(value);
+  }
+
+  private void missing(Option<?> option) {
+    problems.add(
+        option.name(), "missing", option + " or the key " + option.name() + " of --config");
+  }
+
+  private Optional<ModelPack> pack() {
+    Optional<String> uri = required(JobOptions.MODEL);
+    if (uri.isEmpty()) {
+      return Optional.empty();
+    }
+    try {
+      ModelPack pack = PackStore.ofNode().fetch(uri.get(), conf);
+      if (task.data().packTasks().stream().anyMatch(pack.spec().tasks()::contains)) {
+        task.check(spec.options(), pack.spec(), problems);
+        checkDevice(pack);
+        return Optional.of(pack);
+      }
+      problems.add(
+          JobOptions.MODEL.name(),
+          uri.get() + " is a pack for " + String.join(", ", pack.spec().tasks()),
+          "a pack for " + task.data().packTasks());
+    } catch (InvalidPackException e) {
+      problems.addAll("model " + uri.get(), e.problems());
+    } catch (IOException | IllegalArgumentException e) {
+      problems.add(
+          JobOptions.MODEL.name(),
+          uri.get(),
+          "a readable folder; " + e.getClass().getSimpleName() + ": " + e.getMessage());
+    }
+    return Optional.empty();
+  }
+
+  /**
+   * On a cluster only the executors see their GPUs; the driver can tell whether Spark hands any
+   * out.
+   */
+  private void checkDevice(ModelPack pack) {
+    if (spec.get(JobOptions.DEVICE) != Devices.Choice.gpu) {
+      return;
+    }
+    if (spark.sparkContext().isLocal()) {
+      try {
+        Devices.resolve(
+            Devices.Choice.gpu,
+            List.of(),
+            pack.spec().engine(),
+            Cluster.threadsPerTask(spark.sparkContext()));
+      } catch (InvalidArgumentsException e) {
+        e.problems().forEach(p -> problems.add(p.key(), p.found(), p.expected()));
+      }
+    } else if (!Cluster.assignsGpus(spark.sparkContext())) {
+      problems.add(
+          JobOptions.DEVICE.name(),
+          "gpu",
+          "a cluster that assigns GPUs; set spark.task.resource.gpu.amount and"
+              + " spark.executor.resource.gpu.amount");
+    }
+  }
+
+  private Optional<InputFiles> files() {
+    List<String> uris = spec.get(JobOptions.INPUT);
+    if (uris.isEmpty()) {
+      missing(JobOptions.INPUT);
+      return Optional.empty();
+    }
+    return InputFiles.find(uris, spec.get(JobOptions.INPUT_FORMAT), conf, problems);
+  }
+
+  private Optional<Dataset<Row>> read(InputFiles files) {
+    Partitions.configure(spark);
+    try {
+      String column = spec.get(task.data().arguments().get(0).column());
+      return Optional.of(new InputReader(spark).read(files, column));
+    } catch (Exception e) {
+      // Spark's AnalysisException is checked but not declared by its readers.
+      if (e instanceof InterruptedException) {
+        Thread.currentThread().interrupt();
+      }
+      problems.add(
+          JobOptions.INPUT.name(),
+          String.join(", ", spec.get(JobOptions.INPUT)),
+          "readable as " + files.format() + "; " + e.getMessage());
+      return Optional.empty();
+    }
+  }
+
+  /**
+   * Input columns that are passed through: images only where they are asked for, and no column
+   * whose value a result of the same name repeats.
+   */
+  private List<String> outputColumns(List<String> visible, BoundInputs inputs) {
+    List<String> results = results();
+    List<String> repeated =
+        inputs.inputs().stream()
+            .filter(i -> i.kind() != Argument.Kind.IMAGE && i.name().equals(i.column()))
+            .map(Input::column)
+            .filter(results::contains)
+            .toList();
+    boolean keepImages = spec.get(JobOptions.KEEP_IMAGE);
+    return visible.stream()
+        .filter(c -> !repeated.contains(c) && (keepImages || !inputs.isImage(c)))
+        .toList();
+  }
+
+  private List<String> results() {
+    return task.results(spec.options()).stream().map(Result::name).toList();
+  }
+
+  private void checkColumnNames(List<String> passedThrough) {
+    List<String> added = new ArrayList<>(results());
+    added.addAll(List.of(OutputSchema.ERROR, OutputSchema.LINEAGE));
+    for (String name : passedThrough) {
+      // Parquet readers, Spark among them, do not tell names apart by case.
+      if (added.contains(name.toLowerCase(Locale.ROOT))) {
+        problems.add("input column", name, "none of the columns that the job adds: " + added);
+      }
+    }
+  }
+}

@@ -1,0 +1,115 @@
+package io.lakegen.jobs.run;
+
+import io.lakegen.jobs.input.InputFormat;
+import io.lakegen.model.Devices;
+import io.lakegen.task.Argument;
+import io.lakegen.task.Budget;
+import io.lakegen.task.Option;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.Result;
+import io.lakegen.task.TaskDefinition;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The options that jobs have in common. They say where and how to work, but for the seed. */
+public final class JobOptions {
+  public static final Option<List<String>> INPUT =
+      Option.ofTexts("input", "URI", "File, folder or glob on any Hadoop file system.");
+
+  public static final Option<InputFormat> INPUT_FORMAT =
+      Option.ofEnum("input-format", InputFormat.class, null, "FORMAT", "Format of the input.")
+          .defaultsTo("from the files' names");
+
+  public static final Option<String> MODEL =
+      Option.ofText("model", null, "URI", "Folder of the model pack.");
+
+  public static final Option<String> OUTPUT =
+      Option.ofText(
+          "output",
+          null,
+          "URI",
+          "Folder for the results, run_id=ID/part-*.parquet, and the manifest"
+              + " _lakegen/runs/ID.json, written last: a run without it does not count.");
+
+  public static final Option<Devices.Choice> DEVICE =
+      Option.ofEnum(
+          "device",
+          Devices.Choice.class,
+          Devices.Choice.auto,
+          "DEVICE",
+          "auto takes a GPU where there is one; gpu fails before any work where there is none.");
+
+  public static final Option<Long> BATCH_BUDGET = batchBudget("", "");
+
+  public static final Option<Long> SEED =
+      Option.ofLong("seed", 0L, "With a row's key it makes the row's seed, for tasks that draw.");
+
+  public static final Option<Integer> LIMIT =
+      Option.ofInt("limit", null, "Process the first N rows only.").where("1 or more", n -> n >= 1);
+
+  public static final Option<Double> MAX_ERROR_RATE =
+      Option.ofDouble(
+              "max-error-rate",
+              0.1,
+              "Share of error rows above which the exit status is 3. The rows are written all the"
+                  + " same.")
+          .where("a share from 0 to 1", r -> r >= 0 && r <= 1);
+
+  public static final Option<Boolean> DRY_RUN =
+      Option.flag("dry-run", "Check everything, say what would be done, and stop.");
+
+  public static final Option<Boolean> KEEP_IMAGE =
+      Option.flag(
+          "keep-image",
+          "Pass the input's images on: a binary column under its own name, the content of files as"
+              + " content. They are left out otherwise.");
+
+  public static final Option<String> FILES =
+      Option.ofText(
+          "files",
+          null,
+          "DIR",
+          "Write every image as a file too, on any Hadoop file system:"
+              + " KEY[-INDEX].png or .jpg, by lineage.key.");
+
+  private JobOptions() {}
+
+  private static Option<Long> batchBudget(String counts, String defaults) {
+    return Option.ofLong(
+            "batch-budget",
+            null,
+            "Most " + counts + ". Out of memory lowers it for the rest of the run.")
+        .defaultsTo(defaults)
+        .where("1 or more", n -> n >= 1);
+  }
+
+  /** The options of a task's jobs. */
+  static List<Option<?>> of(TaskDefinition task) {
+    Budget.Unit unit = task.data().budget();
+    String defaults = String.format("%,d on CPUs, %,d on GPUs", unit.cpu(), unit.gpu());
+    List<Option<?>> options =
+        new ArrayList<>(
+            List.of(
+                INPUT,
+                INPUT_FORMAT,
+                MODEL,
+                OUTPUT,
+                DEVICE,
+                batchBudget(unit.counts(), defaults),
+                SEED,
+                LIMIT,
+                MAX_ERROR_RATE,
+                DRY_RUN));
+    if (task.data().arguments().stream().anyMatch(a -> a.kind() == Argument.Kind.IMAGE)) {
+      options.add(KEEP_IMAGE);
+    }
+    if (isImage(task)) {
+      options.add(FILES);
+    }
+    return options;
+  }
+
+  private static boolean isImage(TaskDefinition task) {
+    return task.results(OptionValues.NONE).get(0).type() == Result.Type.IMAGE;
+  }
+}

@@ -1,0 +1,228 @@
+package io.lakegen.jobs.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lakegen.jobs.TestJobs;
+import io.lakegen.jobs.TestJobs.Result;
+import io.lakegen.spark.ExecutorModels;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class EmbedJobTest {
+  private static final Path SAMPLE =
+      Path.of("../sample-data/text/texts.jsonl").toAbsolutePath().normalize();
+
+  @TempDir Path folder;
+
+  private Path sample(int rows) throws IOException {
+    try (Stream<String> lines = Files.lines(SAMPLE)) {
+      return Files.write(folder.resolve("sample" + rows + ".jsonl"), lines.limit(rows).toList());
+    }
+  }
+
+  private List<Row> embed(Path input, String output, Object... more) throws IOException {
+    List<Object> args =
+        new ArrayList<>(
+            List.of(
+                "embed",
+                "--input",
+                input,
+                "--model",
+                TestJobs.MINILM,
+                "--output",
+                folder.resolve(output)));
+    args.addAll(List.of(more));
+    Result result = TestJobs.run(args.toArray());
+    assertThat(result.status()).as(result.err()).isZero();
+    return rowsInOrder(output);
+  }
+
+  private Dataset<Row> rows(String output) {
+    return TestJobs.spark().read().parquet(folder.resolve(output).toString());
+  }
+
+  /**
+   * The rows as the files hold them, in the files' order: Spark itself reads the largest file
+   * first.
+   */
+  private List<Row> rowsInOrder(String output) throws IOException {
+    List<Row> rows = new ArrayList<>();
+    try (Stream<Path> files = Files.walk(folder.resolve(output))) {
+      for (Path file : files.filter(f -> f.toString().endsWith(".parquet")).sorted().toList()) {
+        rows.addAll(TestJobs.spark().read().parquet(file.toString()).collectAsList());
+      }
+    }
+    return rows;
+  }
+
+  private JsonNode manifest(String output) throws IOException {
+    try (Stream<Path> files = Files.list(folder.resolve(output + "/_lakegen/runs"))) {
+      return new ObjectMapper()
+          .readTree(
+              files.filter(f -> f.toString().endsWith(".json")).findFirst().orElseThrow().toFile());
+    }
+  }
+
+  private static float[] vector(Row row) {
+    List<Float> values = row.getList(row.fieldIndex("embedding"));
+    float[] vector = new float[values.size()];
+    for (int i = 0; i < vector.length; i++) {
+      vector[i] = values.get(i);
+    }
+    return vector;
+  }
+
+  private static double largestDifference(List<Row> a, List<Row> b) {
+    assertThat(a).hasSameSizeAs(b);
+    double largest = 0;
+    for (int i = 0; i < a.size(); i++) {
+      assertThat(a.get(i).<String>getAs("id")).isEqualTo(b.get(i).getAs("id"));
+      float[] x = vector(a.get(i));
+      float[] y = vector(b.get(i));
+      for (int j = 0; j < x.length; j++) {
+        largest = Math.max(largest, Math.abs(x[j] - y[j]));
+      }
+    }
+    return largest;
+  }
+
+  @Test
+  void everyRowComesOutOnceInOrderWithItsLineageWhateverItHolds() throws IOException {
+    Path input =
+        Files.write(
+            folder.resolve("in.txt"),
+            "good\n\n  \nb\u00ffd\ngood\nlast"
+                .getBytes(java.nio.charset.StandardCharsets.ISO_8859_1));
+    Result result =
+        TestJobs.run(
+            "embed",
+            "--input",
+            input,
+            "--model",
+            TestJobs.MINILM,
+            "--output",
+            folder + "/out",
+            "--max-error-rate",
+            0.4);
+    assertThat(result.status()).isEqualTo(3);
+    assertThat(result.err())
+        .contains("error rate 0.5000 (expected: at most 0.4, see --max-error-rate)");
+    assertThat(result.out())
+        .contains(
+            "rows: 6 input = 3 ok + 3 failed + 0 skipped (prepare/blank_text 1, prepare/empty_text 1, prepare/invalid_utf8 1)")
+        .contains("bottleneck: ");
+
+    Dataset<Row> output = rows("out");
+    assertThat(output.columns())
+        .containsExactly(
+            "text", "embedding", "token_count", "truncated", "error", "lineage", "run_id");
+    List<Row> rows = rowsInOrder("out");
+    assertThat(rows.stream().map(r -> r.getString(0)))
+        .containsExactly("good", "", "  ", "b\ufffdd", "good", "last");
+    assertThat(rows.stream().map(r -> r.isNullAt(4) ? null : r.getStruct(4).getString(1)))
+        .containsExactly(null, "empty_text", "blank_text", "invalid_utf8", null, null);
+    assertThat(rows.get(3).getStruct(4).getString(2))
+        .isEqualTo("byte 0xff at offset 1 of 3 is not UTF-8 (expected: UTF-8 text)");
+    assertThat(rows.get(3).isNullAt(1)).isTrue();
+    assertThat(rows.get(0).getStruct(5)).isEqualTo(rows.get(4).getStruct(5));
+    assertThat(rows.stream().map(r -> r.getStruct(5).getString(0)).distinct()).hasSize(5);
+
+    JsonNode manifest = manifest("out");
+    assertThat(manifest.path("rows").toString())
+        .isEqualTo("{\"input\":6,\"ok\":3,\"failed\":3,\"skipped\":0}");
+    Row lineage = rows.get(0).getStruct(5);
+    assertThat(lineage.<String>getAs("model_sha256"))
+        .isEqualTo(manifest.path("model_sha256").asText());
+    assertThat(lineage.<String>getAs("params_sha256"))
+        .isEqualTo(manifest.path("params_sha256").asText());
+    assertThat(lineage.<String>getAs("run_id")).isEqualTo(manifest.path("run_id").asText());
+
+    Result again =
+        TestJobs.run(
+            "embed", "--input", input, "--model", TestJobs.MINILM, "--output", folder + "/out");
+    assertThat(again.status()).isEqualTo(2);
+    assertThat(again.err()).contains("(expected: a new folder; it holds the finished run ");
+  }
+
+  @Test
+  void aBatchAnswersAsASingleRowDoesAndPartitionsDoNotMatter() throws IOException {
+    Path input = sample(120);
+    List<Row> batched = embed(input, "batched");
+    List<Row> single = embed(input, "single", "--batch-budget", 1);
+    assertThat(largestDifference(batched, single)).isLessThan(1e-4);
+
+    // One row a batch: the batch shapes agree whatever the partitions are, so the bits must too.
+    TestJobs.spark()
+        .read()
+        .json(input.toString())
+        .repartition(7)
+        .write()
+        .parquet(folder + "/parts.parquet");
+    List<Row> parts = embed(folder.resolve("parts.parquet"), "single-parts", "--batch-budget", 1);
+    assertThat(largestDifference(byId(parts), byId(single))).isZero();
+    List<Row> batchedParts = embed(folder.resolve("parts.parquet"), "batched-parts");
+    assertThat(largestDifference(byId(batchedParts), byId(batched))).isLessThan(1e-4);
+    assertThat(byId(parts).stream().map(r -> key(r)))
+        .containsExactlyElementsOf(byId(single).stream().map(r -> key(r)).toList());
+  }
+
+  private static String key(Row row) {
+    return row.getStruct(row.fieldIndex("lineage")).getAs("key");
+  }
+
+  private static List<Row> byId(List<Row> rows) {
+    return rows.stream()
+        .sorted(java.util.Comparator.comparing((Row r) -> r.<String>getAs("id")))
+        .toList();
+  }
+
+  @Test
+  void theModelIsLoadedOnceForAnyNumberOfPartitionsAndClosedInTheEnd() throws IOException {
+    ExecutorModels.close();
+    List<Row> rows = embed(sample(400), "first");
+    assertThat(rows.stream().map(r -> r.<String>getAs("id"))).hasSize(400).doesNotHaveDuplicates();
+    try (Stream<Path> files = Files.walk(folder.resolve("first"))) {
+      assertThat(files.filter(f -> f.getFileName().toString().endsWith(".parquet")).count())
+          .isGreaterThan(4);
+    }
+    embed(sample(40), "second");
+    assertThat(ExecutorModels.pool().loads()).isEqualTo(1);
+    assertThat(ExecutorModels.pool().size()).isEqualTo(1);
+    ExecutorModels.close();
+    assertThat(ExecutorModels.pool().size()).isZero();
+  }
+
+  @Test
+  void unevenInputIsSpreadOverTheSlotsInOrder() throws IOException {
+    Path input = sample(300);
+    TestJobs.spark()
+        .read()
+        .json(input.toString())
+        .coalesce(1)
+        .write()
+        .parquet(folder + "/one.parquet");
+    List<Row> rows = embed(folder.resolve("one.parquet"), "spread", "--limit", 250);
+    try (Stream<String> lines = Files.lines(input)) {
+      ObjectMapper json = new ObjectMapper();
+      List<String> ids = new ArrayList<>();
+      for (String line : lines.limit(250).toList()) {
+        ids.add(json.readTree(line).path("id").asText());
+      }
+      assertThat(rows.stream().map(r -> r.<String>getAs("id"))).containsExactlyElementsOf(ids);
+    }
+    try (Stream<Path> files = Files.walk(folder.resolve("spread"))) {
+      assertThat(files.filter(f -> f.getFileName().toString().endsWith(".parquet")).count())
+          .isGreaterThan(2);
+    }
+  }
+}

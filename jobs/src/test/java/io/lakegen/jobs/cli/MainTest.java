@@ -1,0 +1,196 @@
+package io.lakegen.jobs.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.lakegen.jobs.TestJobs;
+import io.lakegen.jobs.TestJobs.Result;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class MainTest {
+  @TempDir Path folder;
+
+  private Path input() throws IOException {
+    return Files.writeString(
+        folder.resolve("in.jsonl"), "{\"id\":1,\"text\":\"one\",\"embedding\":0}\n");
+  }
+
+  @Test
+  void withoutAJobOrWithAnUnknownOneItSaysWhichThereAre() {
+    Result none = TestJobs.run();
+    assertThat(none.status()).isEqualTo(2);
+    assertThat(none.err()).startsWith("lakegen: no job (expected: one of [embed, ");
+    Result unknown = TestJobs.run("embd");
+    assertThat(unknown.status()).isEqualTo(2);
+    assertThat(unknown.err())
+        .startsWith("lakegen: embd: unknown job")
+        .contains("; did you mean embed?");
+  }
+
+  @Test
+  void helpListsTheOptions() {
+    Result result = TestJobs.run("embed", "--help");
+    assertThat(result.status()).isZero();
+    assertThat(result.out()).contains("--input=URI", "--max-error-rate=X", "--dry-run");
+    assertThat(TestJobs.run("--help").out()).contains("embed").doesNotContain("demo-");
+  }
+
+  @Test
+  void everyMistakeIsInOneMessage() throws IOException {
+    Path config =
+        Files.writeString(folder.resolve("c.yaml"), "colum: text\nbatch-budget: [1]\nlimit: 0\n");
+    Result result =
+        TestJobs.run(
+            "embed",
+            "--config",
+            config,
+            "--inptu",
+            "x",
+            "--device",
+            "tpu",
+            "--seed=x",
+            "--max-error-rate=2",
+            "--model",
+            folder.resolve("nopack"),
+            "--input",
+            folder.resolve("no.txt"));
+    assertThat(result.status()).isEqualTo(2);
+    assertThat(result.err())
+        .startsWith("lakegen embed: invalid arguments")
+        .contains(
+            "c.yaml: colum: unknown option (expected: one of [input, input-format, model, output, device, batch-budget, seed, limit, max-error-rate, dry-run, column]; did you mean column?)")
+        .contains("c.yaml: batch-budget: [1] (expected: a single value)")
+        .contains("--inptu: unknown option (expected: an option of --help; did you mean --input?)")
+        .contains("device: tpu (expected: one of [auto, cpu, gpu])")
+        .contains("seed: x (expected: a whole number)")
+        .contains("limit: 0 (expected: 1 or more)")
+        .contains("max-error-rate: 2 (expected: a share from 0 to 1)")
+        .contains(
+            "pack.json: missing (expected: a folder made by the model exporter, with pack.json)")
+        .contains("output: missing (expected: --output or the key output of --config)")
+        .contains("no.txt (expected: a file, folder or glob that holds at least one file)")
+        .endsWith("See lakegen embed --help" + System.lineSeparator());
+  }
+
+  @Test
+  void columnsAndOutputAreCheckedBeforeAnyTask() throws IOException {
+    Path full = Files.createDirectory(folder.resolve("full"));
+    Files.writeString(full.resolve("other.txt"), "x");
+    Result result =
+        TestJobs.run(
+            "embed",
+            "--input",
+            input(),
+            "--model",
+            TestJobs.MINILM,
+            "--output",
+            full,
+            "--column",
+            "txt");
+    assertThat(result.status()).isEqualTo(2);
+    assertThat(result.err())
+        .contains(
+            "column: txt is not in the input (expected: one of [embedding, id, text]; did you mean text?)")
+        .contains("full (expected: a new or empty folder; it holds other.txt)");
+    Result clash =
+        TestJobs.run(
+            "embed",
+            "--input",
+            input(),
+            "--model",
+            TestJobs.MINILM,
+            "--output",
+            folder + "/in.jsonl/x");
+    assertThat(clash.err())
+        .contains(
+            "input column: embedding (expected: none of the columns that the job adds: [embedding, ")
+        .contains("in.jsonl is a file)");
+    Result file =
+        TestJobs.run(
+            "embed",
+            "--input",
+            input(),
+            "--model",
+            TestJobs.MINILM,
+            "--output",
+            folder + "/in.jsonl");
+    assertThat(file.err()).contains("in.jsonl (expected: a folder; a file is there)");
+  }
+
+  @Test
+  void aPackWithAWrongChecksumOrAMissingFileIsRefused() throws IOException {
+    Path pack = Files.createDirectory(folder.resolve("pack"));
+    for (String name : new String[] {"pack.json", "golden.json"}) {
+      Files.copy(TestJobs.MINILM.resolve(name), pack.resolve(name));
+    }
+    Files.writeString(pack.resolve("all-minilm-l6-v2-tokenizer.json"), "{}");
+    Result result =
+        TestJobs.run("embed", "--input", input(), "--model", pack, "--output", folder + "/out");
+    assertThat(result.status()).isEqualTo(2);
+    assertThat(result.err())
+        .contains("all-minilm-l6-v2.onnx: missing (expected: a file of the pack)")
+        .contains(
+            "sha256.all-minilm-l6-v2-tokenizer.json: 44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a (expected: ");
+  }
+
+  @Test
+  void aGpuThatIsNotThereIsFoundBeforeAnyWork() throws IOException {
+    Result result =
+        TestJobs.run(
+            "embed",
+            "--input",
+            input(),
+            "--model",
+            TestJobs.MINILM,
+            "--output",
+            folder + "/out",
+            "--device",
+            "gpu");
+    assertThat(result.status()).isEqualTo(2);
+    assertThat(result.err())
+        .contains("device: gpu (expected: a GPU that OnnxRuntime can see; found none.");
+  }
+
+  @Test
+  void aConfigFileGivesOptionsAndTheCommandLineWins() throws IOException {
+    Path in = Files.writeString(folder.resolve("in.txt"), "one\n");
+    Path config =
+        Files.writeString(
+            folder.resolve("c.yaml"),
+            "input: ["
+                + in
+                + "]\nmodel: "
+                + TestJobs.MINILM
+                + "\noutput: "
+                + folder
+                + "/a\ndry-run: true\n");
+    Result result = TestJobs.run("embed", "--config=" + config, "--output", folder + "/b");
+    assertThat(result.err()).isEmpty();
+    assertThat(result.status()).isZero();
+    assertThat(result.out()).contains("lakegen embed would", "write  file:" + folder + "/b");
+    assertThat(folder.resolve("b")).doesNotExist();
+  }
+
+  @Test
+  void aBrokenConfigFileIsWrongUse() throws IOException {
+    Path config = Files.writeString(folder.resolve("c.yaml"), "a: b: c\n");
+    assertThat(TestJobs.run("embed", "--config", config).err())
+        .contains("c.yaml (expected: valid YAML; mapping values");
+    assertThat(TestJobs.run("embed", "--config", folder + "/no.yaml").err())
+        .contains("config: " + folder + "/no.yaml (expected: an existing file)");
+  }
+
+  @Test
+  void aMissingModelOrOutputHidesNoOtherMistake() throws IOException {
+    Result result = TestJobs.run("embed", "--input", input(), "--column", "txt", "--limit", 0);
+    assertThat(result.status()).isEqualTo(2);
+    assertThat(result.err())
+        .contains("limit: 0 (expected: 1 or more)")
+        .contains("model: missing (expected: --model or the key model of --config)")
+        .contains("output: missing (expected: --output or the key output of --config)")
+        .contains("column: txt is not in the input (expected: one of [embedding, id, text]");
+  }
+}

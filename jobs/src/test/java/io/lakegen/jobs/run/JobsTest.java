@@ -1,0 +1,75 @@
+package io.lakegen.jobs.run;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.lakegen.jobs.TestJobs;
+import io.lakegen.model.Devices;
+import io.lakegen.problem.InvalidArgumentsException;
+import io.lakegen.task.Option;
+import io.lakegen.task.embed.Embed;
+import io.lakegen.task.generate.Generate;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Jobs from Java, as a notebook runs them. */
+class JobsTest {
+  @TempDir Path folder;
+
+  private JobSpec embed() throws IOException {
+    Path input = folder.resolve("in.jsonl");
+    Files.writeString(
+        input, "{\"text\": \"one\", \"other\": \"x\"}\n{\"text\": \" \", \"other\": \"y\"}\n");
+    return JobSpec.of(new Embed())
+        .with(JobOptions.INPUT, List.of(input.toString()))
+        .with(JobOptions.MODEL, TestJobs.MINILM.toString())
+        .with(JobOptions.OUTPUT, folder + "/out");
+  }
+
+  private String digest(JobSpec spec) {
+    return Jobs.check(TestJobs.spark(), spec).paramsSha256();
+  }
+
+  @Test
+  void runsAJobAndCountsItsRows() throws IOException {
+    RunSummary summary = Jobs.run(TestJobs.spark(), embed(), System.err);
+    assertThat(summary.input()).isEqualTo(2);
+    assertThat(summary.ok()).isEqualTo(1);
+    assertThat(summary.failed()).isEqualTo(1);
+    assertThat(TestJobs.spark().read().parquet(folder + "/out").count()).isEqualTo(2);
+  }
+
+  @Test
+  void theDigestOfParametersIsThatOfWhatShapesRows() throws IOException {
+    JobSpec spec = embed();
+    Option<String> column = new Embed().data().arguments().get(0).column();
+    String digest = digest(spec);
+    // Where and how the work is done, and defaults that are spelled out, change nothing.
+    assertThat(digest(spec.with(JobOptions.OUTPUT, folder + "/else"))).isEqualTo(digest);
+    assertThat(digest(spec.with(JobOptions.BATCH_BUDGET, 7L))).isEqualTo(digest);
+    assertThat(digest(spec.with(JobOptions.DEVICE, Devices.Choice.cpu))).isEqualTo(digest);
+    assertThat(digest(spec.with(JobOptions.LIMIT, 1))).isEqualTo(digest);
+    assertThat(digest(spec.with(column, "text"))).isEqualTo(digest);
+    assertThat(digest(spec.with(JobOptions.SEED, 0L))).isEqualTo(digest);
+    // Every row's lineage holds a seed that is made of the job's.
+    assertThat(digest(spec.with(JobOptions.SEED, 1L))).isNotEqualTo(digest);
+    assertThat(digest(spec.with(column, "other"))).isNotEqualTo(digest);
+  }
+
+  @Test
+  void everyMistakeIsInOneException() throws IOException {
+    JobSpec spec =
+        JobSpec.of(new Generate())
+            .with(JobOptions.INPUT, List.of(folder + "/none"))
+            .with(JobOptions.MODEL, TestJobs.MINILM.toString());
+    assertThatThrownBy(() -> Jobs.check(TestJobs.spark(), spec))
+        .isInstanceOf(InvalidArgumentsException.class)
+        .hasMessageContaining("is a pack for feature-extraction (expected: a pack for ")
+        .hasMessageContaining("output: missing")
+        .hasMessageContaining("/none (expected: a file, folder or glob");
+  }
+}

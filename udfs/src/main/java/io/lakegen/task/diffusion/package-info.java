@@ -1,2 +1,0 @@
-/** Latent diffusion: prompts in, images out. */
-package io.lakegen.task.diffusion;

@@ -1,2 +1,0 @@
-/** Tasks over text: embedding, and the decoding loop that every generating task shares. */
-package io.lakegen.task.text;
