@@ -20,21 +20,21 @@ def save(graph: Graph, path: Path) -> None:
             tuple(graph.example.values()),
             str(path),
             input_names=names,
-            output_names=["last_hidden_state"],
-            dynamic_axes={name: {0: "batch", 1: "length"} for name in [*names, "last_hidden_state"]},
+            output_names=list(graph.outputs),
+            dynamic_axes={**{name: {0: "batch", 1: "length"} for name in names}, **graph.outputs},
             opset_version=17,
             dynamo=False,
         )
 
 
 def load(path: Path) -> Callable[..., list[torch.Tensor]]:
-    """A saved graph as a function of named inputs."""
+    """A saved graph as a function of named inputs; ONNX has dropped those that the module doesn't use."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
 
     def call(**inputs: torch.Tensor) -> list[torch.Tensor]:
         return [
-            torch.from_numpy(output)
-            for output in session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+            torch.from_numpy(output) for output in session.run(None, {name: inputs[name].numpy() for name in names})
         ]
 
     return call

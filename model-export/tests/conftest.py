@@ -31,6 +31,14 @@ BUILDERS = {
     "roberta": (tiny.roberta, None, "max_tokens"),
 }
 
+CLASSIFIERS = {
+    "bert-classification": (tiny.bert_classification, tiny.BERT_PAIRS),
+    "distilbert-classification": (tiny.distilbert_classification, tiny.DISTILBERT_PAIRS),
+    "roberta-classification": (tiny.roberta_classification, tiny.ROBERTA_PAIRS),
+    "xlm-roberta-classification": (tiny.xlm_roberta_classification, tiny.ROBERTA_PAIRS),
+}
+BUILDERS |= {name: (build, None, None) for name, (build, _) in CLASSIFIERS.items()}
+
 # Names of the inputs in the order that Java passes them in.
 DECODER = ["input_ids", "slots", "last", "cache"]
 CROSS_DECODER = [*DECODER, "cross", "mask"]
@@ -40,6 +48,7 @@ INPUTS = {
     "vision": {"encoder": ["pixels"], "decoder": CROSS_DECODER},
     "seq2seq": {"encoder": ["input_ids", "attention_mask"], "decoder": CROSS_DECODER},
     "encoder": {"model": ["input_ids", "attention_mask"]},
+    "classifier": {"model": ["input_ids", "attention_mask", "token_type_ids"]},
     "diffusion": {
         "text_encoder": ["input_ids"],
         "unet": ["latents", "timestep", "condition"],
@@ -71,7 +80,8 @@ class Pack:
     def __post_init__(self):
         self.spec = json.loads((self.folder / "pack.json").read_text(encoding="utf-8"))
         self.golden = json.loads((self.folder / "golden.json").read_text(encoding="utf-8"))
-        names = INPUTS[KINDS.get(self.spec["family"], "text")]
+        classifier = "text-classification" in self.spec["tasks"]
+        names = INPUTS["classifier" if classifier else KINDS.get(self.spec["family"], "text")]
         self.graphs = {
             role: self._load(self.folder / file, names.get(role, ["image"]))
             for role, file in self.spec["graphs"].items()
@@ -100,7 +110,9 @@ def source(tmp_path_factory) -> Callable[..., Path]:
                 tiny.save(tiny.stable_diffusion(1, tokenizer), folder)
             else:
                 build, processor, pooling = BUILDERS[name]
-                tokenizer = tiny.byte_level_bpe(320, enclose=name not in ("gpt2", "llama", "mistral", "qwen2"))
+                _, pairs = CLASSIFIERS.get(name, (None, {}))
+                enclose = name not in ("gpt2", "llama", "mistral", "qwen2")
+                tokenizer = tiny.byte_level_bpe(320, enclose, **pairs)
                 tiny.save(build(1), folder, tokenizer, processor and processor(), pooling)
             found[name] = folder
         return found[name]

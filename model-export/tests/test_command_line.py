@@ -13,6 +13,7 @@ from lakegen_export import __main__ as command
 from lakegen_export import families
 from lakegen_export.export import Request, export
 from lakegen_export.families import causal
+from lakegen_export.families.classifier import Classifier
 from lakegen_export.families.encoder import Encoder
 
 
@@ -95,34 +96,28 @@ def test_encoder_without_pooling_needs_the_option(source, tmp_path, capsys):
     assert spec["tasks"] == {"feature-extraction": section}
 
 
-class Tagger(Encoder):
-    """A second task of BERT."""
-
-    task = "token-classification"
-    heads = ("ForTokenClassification",)
-
-
 @pytest.mark.parametrize(
     ("task", "architectures", "chosen"),
     [
         (None, [], Encoder),
         (None, ["BertModel"], Encoder),
         (None, ["BertForMaskedLM"], Encoder),
-        (None, ["BertForTokenClassification"], Tagger),
-        ("feature-extraction", ["BertForTokenClassification"], Encoder),
-        ("token-classification", ["BertModel"], Tagger),
+        (None, ["BertForPreTraining"], Encoder),
+        (None, ["BertForSequenceClassification"], Classifier),
+        ("feature-extraction", ["BertForSequenceClassification"], Encoder),
+        ("text-classification", ["BertModel"], Classifier),
     ],
 )
-def test_the_checkpoint_chooses_among_the_tasks_of_its_architecture(monkeypatch, task, architectures, chosen):
-    monkeypatch.setitem(families.FAMILIES, (Tagger.task, "bert"), Tagger)
+def test_the_checkpoint_chooses_among_the_tasks_of_its_architecture(task, architectures, chosen):
     assert families.choose("bert", task, architectures) is chosen
 
 
-@pytest.mark.parametrize("architectures", [["BertForQuestionAnswering"], ["BertModel", "BertForTokenClassification"]])
-def test_a_checkpoint_that_tells_no_task_needs_the_option(monkeypatch, architectures):
-    monkeypatch.setitem(families.FAMILIES, (Tagger.task, "bert"), Tagger)
+@pytest.mark.parametrize(
+    "architectures", [["BertForTokenClassification"], ["BertModel", "BertForSequenceClassification"]]
+)
+def test_a_checkpoint_that_tells_no_task_needs_the_option(architectures):
     message = f"task: not given, architectures: {', '.join(architectures)} "
-    with pytest.raises(ValueError, match=re.escape(message + "(expected: --task feature-extraction or token-")):
+    with pytest.raises(ValueError, match=re.escape(message + "(expected: --task feature-extraction or text-class")):
         families.choose("bert", None, architectures)
 
 

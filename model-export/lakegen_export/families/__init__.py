@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from .base import Family, Graph
 from .causal import Causal
+from .classifier import Classifier
 from .diffusion import StableDiffusion
 from .encoder import Encoder
 from .git import Git
@@ -16,18 +17,22 @@ FAMILIES: dict[tuple[str, str], type[Family]] = {
     for name, family in (
         ("bart", Bart),
         ("bert", Encoder),
+        ("bert", Classifier),
         ("blip", Blip),
         ("distilbert", Encoder),
+        ("distilbert", Classifier),
         ("git", Git),
         ("gpt2", Causal),
         ("llama", Causal),
         ("mistral", Causal),
         ("qwen2", Causal),
         ("roberta", Encoder),
+        ("roberta", Classifier),
         (StableDiffusion.name, StableDiffusion),
         ("t5", T5),
         ("vision-encoder-decoder", VitGpt2),
         ("xlm-roberta", Encoder),
+        ("xlm-roberta", Classifier),
     )
 }
 

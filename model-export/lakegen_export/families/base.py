@@ -1,7 +1,7 @@
 """What a family gives the exporter."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Graph:
-    """A module to trace, with its inputs by name in the order of its `forward`."""
+    """A module to trace, with its inputs by name in the order of its `forward`.
+
+    ONNX alone needs `outputs`: their names, each with the axes whose size the inputs decide.
+    """
 
     module: torch.nn.Module
     example: dict[str, torch.Tensor]
+    outputs: dict[str, dict[int, str]] = field(default_factory=dict)
 
 
 class Family(ABC):

@@ -1,4 +1,4 @@
-"""BERT-type encoders for sentence embeddings: BERT (MiniLM included), DistilBERT, RoBERTa, XLM-RoBERTa.
+"""Encoders of BERT's type for sentence embeddings: BERT (MiniLM included), DistilBERT, RoBERTa, XLM-RoBERTa.
 
     model: input_ids int64 [B, T], attention_mask int64 [B, T] (0: right padding) -> hidden float32 [B, T, hidden]
 
@@ -6,6 +6,7 @@ Pooling over the tokens that the mask shows, and normalisation, are the caller's
 """
 
 import copy
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -56,6 +57,15 @@ class Pooling:
         return cls(names[chosen[0]], "Normalize" in kinds, limits.get("max_seq_length"))
 
 
+def call(model, offset: int | None, input_ids, attention_mask, **options):
+    """Calls a model of BERT's type so that a trace holds for all shapes and any token may pad."""
+    if offset is not None:
+        options["position_ids"] = attention_mask.cumsum(1) * attention_mask + offset
+    # A ready mask: transformers leaves a mask out of the trace when the example has no padding.
+    mask = attention_mask[:, None, None, :] > 0
+    return model(input_ids=input_ids, attention_mask=mask, **options)
+
+
 class _Model(torch.nn.Module):
     def __init__(self, model, offset: int | None):
         super().__init__()
@@ -63,17 +73,53 @@ class _Model(torch.nn.Module):
         self.offset = offset
 
     def forward(self, input_ids, attention_mask):
-        options = {}
-        if self.offset is not None:
-            options["position_ids"] = attention_mask.cumsum(1) * attention_mask + self.offset
-        # A ready mask: transformers leaves a mask out of the trace when the example has no padding.
-        mask = attention_mask[:, None, None, :] > 0
-        return self.model(input_ids=input_ids, attention_mask=mask, **options).last_hidden_state.float()
+        return call(self.model, self.offset, input_ids, attention_mask).last_hidden_state.float()
 
 
-class Encoder(Family):
-    task: ClassVar[str] = "feature-extraction"
+class BertType(Family):
+    """What the families around such models share: padding and positions that the mask tells."""
+
     engines: ClassVar[tuple[str, ...]] = ("PyTorch", "OnnxRuntime")
+
+    def __init__(self, reference, dtype):
+        super().__init__(reference, dtype)
+        config = reference.config
+        if getattr(config, "is_decoder", False):
+            raise ValueError("is_decoder: true (expected: false, tokens that see the whole text)")
+        # RoBERTa counts positions from its padding token on, and recognises padding by that token;
+        # here the mask tells, so that any token may pad.
+        self.offset = config.pad_token_id if "roberta" in config.model_type else None
+        self.context = config.max_position_embeddings - (self.offset + 1 if self.offset is not None else 0)
+
+    @abstractmethod
+    def answer(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """The output of the reference for the inputs of the graph."""
+
+    def inputs(self, lengths: list[int]) -> list[dict]:
+        """Golden values for texts of these lengths in tokens."""
+        longest = max(lengths)
+        pad = self.reference.config.pad_token_id or 0
+        usable = self.reference.config.vocab_size - pad - 1
+        ids = [[pad + 1 + token for token in tokens(usable, length, row)] for row, length in enumerate(lengths)]
+        padded = [row + [pad] * (longest - len(row)) for row in ids]
+        mask = [[1] * length + [0] * (longest - length) for length in lengths]
+        return [golden.data("input_ids", torch.tensor(padded)), golden.data("attention_mask", torch.tensor(mask))]
+
+    def example(self) -> dict[str, torch.Tensor]:
+        """Inputs to trace with."""
+        return {value["name"]: golden.tensor(value) for value in self.inputs([4, 2])}
+
+    def sessions(self):
+        found = []
+        for lengths in ([7, 2, 5], [1], [12, 12, 3, 9]):
+            values = self.inputs(lengths)
+            with torch.no_grad():
+                found.append([Step("model", values, [self.answer(*map(golden.tensor, values))])])
+        return found
+
+
+class Encoder(BertType):
+    task: ClassVar[str] = "feature-extraction"
     options: ClassVar[tuple[str, ...]] = ("pooling",)
     # Heads of pretraining are dropped: sentence-transformers often starts from a checkpoint that has one.
     heads: ClassVar[tuple[str, ...]] = ("Model", "ForMaskedLM", "ForPreTraining")
@@ -94,27 +140,16 @@ class Encoder(Family):
 
     def __init__(self, reference, dtype, pooling: Pooling):
         super().__init__(reference, dtype)
-        config = reference.config
-        # RoBERTa counts positions from its padding token on, and recognises padding by that token;
-        # here the mask tells, so that any token may pad.
-        self.offset = config.pad_token_id if "roberta" in config.model_type else None
-        self.context = config.max_position_embeddings - (self.offset + 1 if self.offset is not None else 0)
         self.pooling = pooling
         if pooling.max_length is not None:
             self.context = min(self.context, pooling.max_length)
 
     def graphs(self):
-        inputs = {value["name"]: golden.tensor(value) for value in self.inputs([4, 2])}
-        return {"model": Graph(_Model(copy.deepcopy(self.reference).to(self.dtype), self.offset), inputs)}
+        module = _Model(copy.deepcopy(self.reference).to(self.dtype), self.offset)
+        return {"model": Graph(module, self.example(), {"last_hidden_state": {0: "batch", 1: "length"}})}
 
-    def inputs(self, lengths: list[int]) -> list[dict]:
-        longest = max(lengths)
-        pad = self.reference.config.pad_token_id or 0
-        usable = self.reference.config.vocab_size - pad - 1
-        ids = [[pad + 1 + token for token in tokens(usable, length, row)] for row, length in enumerate(lengths)]
-        padded = [row + [pad] * (longest - len(row)) for row in ids]
-        mask = [[1] * length + [0] * (longest - length) for length in lengths]
-        return [golden.data("input_ids", torch.tensor(padded)), golden.data("attention_mask", torch.tensor(mask))]
+    def answer(self, input_ids, attention_mask):
+        return self.reference(input_ids, attention_mask).last_hidden_state
 
     def section(self):
         return {
@@ -125,15 +160,6 @@ class Encoder(Family):
 
     def golden(self, texts):
         return {"embeddings": [{"text": one["text"], "values": self.embedding(one["ids"]).tolist()} for one in texts]}
-
-    def sessions(self):
-        found = []
-        for lengths in ([7, 2, 5], [1], [12, 12, 3, 9]):
-            values = self.inputs(lengths)
-            with torch.no_grad():
-                hidden = self.reference(*[golden.tensor(value) for value in values]).last_hidden_state
-            found.append([Step("model", values, [hidden])])
-        return found
 
     def embedding(self, ids: list[int]) -> torch.Tensor:
         """The pooled vector of one text [hidden], as sentence-transformers defines it."""
