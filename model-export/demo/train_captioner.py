@@ -27,9 +27,10 @@ import numpy as np
 import torch
 from packages import bucket, fetch
 from PIL import Image
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer
 from torch.nn import functional as F
-from transformers import CLIPImageProcessor, GitConfig, GitForCausalLM, PreTrainedTokenizerFast
+from transformers import CLIPImageProcessor, GitConfig, GitForCausalLM
+from wordpiece import CLS, PAD, SEP, pretrained, wordpiece
 
 SIZE = 64
 TONES = {
@@ -39,8 +40,6 @@ TONES = {
     "1F3FE": "medium dark",
     "1F3FF": "dark",
 }
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-PAD, CLS, SEP = 0, 2, 3
 MAX_TOKENS = 32
 
 
@@ -120,16 +119,7 @@ def make_tokenizer(captions: list[str]) -> Tokenizer:
     """
     found = sorted({word for caption in captions for word in caption.split()})
     letters = sorted({letter for word in found for letter in word})
-    pieces = dict.fromkeys([*SPECIAL, *letters, *(f"##{letter}" for letter in letters), *found])
-    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
-    tokenizer.add_special_tokens(SPECIAL)
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)]
-    )
-    return tokenizer
+    return wordpiece([*letters, *(f"##{letter}" for letter in letters), *found])
 
 
 def build(vocabulary: int) -> GitForCausalLM:
@@ -367,15 +357,7 @@ def main() -> None:
     )
     options.out.mkdir(parents=True, exist_ok=True)
     processor.save_pretrained(options.out)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        unk_token="[UNK]",
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_max_length=MAX_TOKENS,
-    ).save_pretrained(options.out)
+    pretrained(tokenizer, MAX_TOKENS).save_pretrained(options.out)
     print(
         f"{Counter(sample.part for sample in samples)} pictures,",
         f"{sum(p.numel() for p in model.parameters())} parameters",

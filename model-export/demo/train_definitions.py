@@ -16,7 +16,6 @@ run repeatable on one kind of machine.
 import argparse
 import json
 import math
-import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -24,14 +23,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import wordnet
 from packages import bucket, fetch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from wordnet import Synset
 
 END = "<|endoftext|>"
 CONTEXT = 128
-INSULT = re.compile(r"offensive|disparaging|derogatory|slur|obscene|vulgar|contemptuous|insulting|pejorative")
 
 
 @dataclass(frozen=True)
@@ -50,26 +50,17 @@ class Record:
         return f"{self.word}: {self.answer}"
 
 
-def synset(line: str, part_of_speech: str) -> list[Record]:
-    """The records of a line of a WordNet data file (format: wndb(5WN)); none for the licence lines and for insults."""
-    fields, _, gloss = line.partition(" | ")
-    if line.startswith("  ") or INSULT.search(gloss):
-        return []
-    definition = re.split(r'[;:]? "', gloss)[0].strip().rstrip(";")
-    column = fields.split(" ")
-    lemmas = [column[4 + 2 * i] for i in range(int(column[3], 16))]
-    # An adjective may carry its syntactic position: "galore(ip)".
-    lemmas = [re.sub(r"\((a|p|ip)\)$", "", lemma).replace("_", " ") for lemma in lemmas]
-    return [Record(lemma, f"({part_of_speech}) {definition}") for lemma in dict.fromkeys(lemmas)]
+def records_of(synset: Synset, part_of_speech: str) -> list[Record]:
+    """A record for each word of a synset."""
+    return [Record(lemma, f"({part_of_speech}) {synset.definition}") for lemma in synset.lemmas]
 
 
 def read(package: Path) -> list[list[Record]]:
     """All synsets of the package, each as the records of its words."""
-    found = []
-    for name, part_of_speech in (("noun", "noun"), ("verb", "verb"), ("adj", "adjective"), ("adv", "adverb")):
-        with (package / "dict" / f"data.{name}").open(encoding="utf-8") as lines:
-            found += [synset(line, part_of_speech) for line in lines]
-    return [records for records in found if records]
+    names = (("noun", "noun"), ("verb", "verb"), ("adj", "adjective"), ("adv", "adverb"))
+    return [
+        records_of(synset, part_of_speech) for name, part_of_speech in names for synset in wordnet.read(package, name)
+    ]
 
 
 def part(word: str) -> str:
@@ -199,17 +190,17 @@ def trigram_loss(trigram: Trigram, lines: list[Line]) -> float:
     return total / count
 
 
-def batches(lines: list[Line], budget: int, generator: torch.Generator) -> Iterator[list[Line]]:
-    """One epoch of batches of similar length, in random order, each at most `budget` tokens with padding."""
-    order = torch.randperm(len(lines), generator=generator).tolist()
+def batches(lengths: list[int], budget: int, generator: torch.Generator) -> Iterator[list[int]]:
+    """One epoch of batches, as row numbers: rows of similar length, in random order, at most `budget` tokens padded."""
+    order = torch.randperm(len(lengths), generator=generator).tolist()
     ready = []
     for start in range(0, len(order), 50_000):
-        batch: list[Line] = []
-        for i in sorted(order[start : start + 50_000], key=lambda i: len(lines[i].ids)):
-            if (len(batch) + 1) * len(lines[i].ids) > budget:
+        batch: list[int] = []
+        for i in sorted(order[start : start + 50_000], key=lambda i: lengths[i]):
+            if (len(batch) + 1) * lengths[i] > budget:
                 ready.append(batch)
                 batch = []
-            batch.append(lines[i])
+            batch.append(i)
         ready.append(batch)
     for i in torch.randperm(len(ready), generator=generator).tolist():
         yield ready[i]
@@ -233,8 +224,8 @@ def mean_loss(model: GPT2LMHeadModel, lines: list[Line]) -> float:
     """Mean negative log likelihood of the answers' tokens, in float32."""
     model.eval()
     total = count = 0
-    for batch in batches(lines, 4096, torch.Generator().manual_seed(0)):
-        loss, tokens = answer_loss(model, batch)
+    for rows in batches([len(line.ids) for line in lines], 4096, torch.Generator().manual_seed(0)):
+        loss, tokens = answer_loss(model, [lines[i] for i in rows])
         total += loss.item()
         count += tokens
     model.train()
@@ -266,7 +257,8 @@ def fit(model: GPT2LMHeadModel, train: list[Line], validation: list[Line], optio
     start = time.time()
     recent: list[float] = []
     while step < options.steps:
-        for batch in batches(train, options.tokens, generator):
+        for rows in batches([len(line.ids) for line in train], options.tokens, generator):
+            batch = [train[i] for i in rows]
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not options.float32):
                 loss, tokens = answer_loss(model, batch)
             model.zero_grad()

@@ -29,8 +29,9 @@ from packages import bucket, fetch
 from PIL import Image
 from tokenizers import Tokenizer
 from torch.nn import functional as F
-from train_captioner import CLS, PAD, SEP, SIZE, load, make_tokenizer, on_white, score
+from train_captioner import SIZE, load, make_tokenizer, on_white, score
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+from wordpiece import CLS, PAD, SEP
 
 MAX_TOKENS = 24
 WIDTH = 96

@@ -17,6 +17,8 @@ import make_samples
 import train_captioner as captioner
 import train_definitions as definitions
 import train_renderer as renderer
+import train_topics as topics
+import wordnet
 
 LINE = "02086723 05 n 03 {} 0 {} 0 {} 0 001 @ 02085998 n 0000 | {}  \n"
 
@@ -25,7 +27,18 @@ def synsets() -> list[list[definitions.Record]]:
     lines = [
         LINE.format(f"Word_{i}", f"term{i}", f"alias{i}", f'thing number {i // 2}; "an example"') for i in range(900)
     ]
-    return [definitions.synset(line, "noun") for line in lines]
+    return [definitions.records_of(synset, "noun") for synset in wordnet.synsets(lines)]
+
+
+def noun(number: str, gloss: str) -> str:
+    """A line of a data file, in the lexicographer file of that number."""
+    return LINE.format("a", "b", "c", gloss).replace(" 05 n ", f" {number} n ", 1)
+
+
+def topic_parts() -> dict[str, list[topics.Sample]]:
+    numbers = sorted(topics.TOPICS)
+    lines = [noun(numbers[i % len(numbers)], f"a thing, thing number {i} of its kind") for i in range(900)]
+    return topics.split(wordnet.synsets(lines))
 
 
 def emoji() -> list[dict]:
@@ -40,16 +53,17 @@ def emoji() -> list[dict]:
 
 def test_a_wordnet_line_gives_a_record_for_each_word():
     line = '01 00 s 02 galore(ip) 0 in_plenty 0 001 & 01 a 0000 | existing in abundance; "whiskey galore"  \n'
-    records = definitions.synset(line, "adjective")
-    assert [record.text for record in records] == [
+    (synset,) = wordnet.synsets([line])
+    assert synset.file == "00"
+    assert [record.text for record in definitions.records_of(synset, "adjective")] == [
         "galore: (adjective) existing in abundance",
         "in plenty: (adjective) existing in abundance",
     ]
 
 
 @pytest.mark.parametrize("line", ["  1 This software and database\n", LINE.format("a", "b", "c", "an ethnic slur")])
-def test_licence_lines_and_insults_give_no_record(line):
-    assert definitions.synset(line, "noun") == []
+def test_licence_lines_and_insults_give_no_synset(line):
+    assert wordnet.synsets([line]) == []
 
 
 def test_no_held_out_word_or_definition_is_in_training():
@@ -99,6 +113,94 @@ def test_the_trigram_of_a_repeated_line_expects_that_line():
         )
         / 3
     )
+
+
+def test_the_topic_is_the_lexicographer_file_and_the_text_is_the_definition():
+    lines = [noun("13", 'a round bread; "bagels for all"'), noun("22", "a slow change"), noun("24", "a kinship")]
+    samples = [sample for part in topics.split(wordnet.synsets(lines)).values() for sample in part]
+    assert sorted(samples, key=lambda sample: sample.topic) == [
+        topics.Sample("a slow change", "event"),
+        topics.Sample("a round bread", "food"),
+    ]
+
+
+def test_equal_definitions_count_once_and_not_at_all_under_two_topics():
+    lines = [noun("05", "Large Frogs"), noun("05", "large frogs"), noun("05", "a head"), noun("08", "A head")]
+    parts = topics.split(wordnet.synsets(lines))
+    assert [sample for part in parts.values() for sample in part] == [topics.Sample("Large Frogs", "animal")]
+    assert parts == topics.split(wordnet.synsets(lines[::-1]))
+
+
+def test_no_held_out_definition_of_a_topic_is_in_training():
+    parts = topic_parts()
+    found = [sample.definition for part in parts.values() for sample in part]
+    assert len(set(found)) == len(found) == 900
+    assert len(parts["test"]) > 60
+    assert len(parts["validation"]) > 20
+
+
+def test_the_topics_tokenizer_is_the_same_every_time_and_knows_the_words():
+    texts = [sample.definition for sample in topic_parts()["train"]]
+    tokenizer = topics.train_tokenizer(texts, 120)
+    assert topics.train_tokenizer(texts, 120).to_str() == tokenizer.to_str()
+    encoded = tokenizer.encode("A thing, THING of its kind")
+    assert encoded.tokens == ["[CLS]", "a", "thing", ",", "thing", "of", "its", "kind", "[SEP]"]
+
+
+def test_long_definitions_are_cut_and_keep_their_last_token():
+    samples = [topics.Sample("a thing " * count, "food") for count in (2, 63, 64, 200)]
+    tokenizer = topics.train_tokenizer([samples[0].definition], 60)
+    rows = topics.encode(tokenizer, samples)
+    assert [len(row.ids) for row in rows] == [6, 128, 128, 128]
+    assert rows[0].ids == tokenizer.encode(samples[0].definition).ids
+    assert {row.ids[-1] for row in rows} == {tokenizer.token_to_id("[SEP]")}
+
+
+def test_scores_of_a_majority_guess():
+    found = topics.scores([0, 0, 0, 1], [0, 0, 0, 0])
+    assert found["accuracy"] == 0.75
+    assert found["f1"] == {topics.LABELS[0]: pytest.approx(6 / 7, abs=1e-4), topics.LABELS[1]: 0}
+    assert found["macro_f1"] == pytest.approx(3 / 7, abs=1e-4)
+
+
+def test_tf_idf_has_the_values_of_scikit_learn():
+    # TfidfVectorizer(ngram_range=(1, 2), min_df=2, token_pattern=r"\w+") of scikit-learn 1.9.1.
+    texts = ["a red fox", "a red hen", "a red red sea", "the sea"]
+    matrix = topics.TfIdf(texts).matrix([*texts, "unknown words"]).to_dense()
+    expected = [
+        [0.57735, 0.57735, 0.57735, 0.0],
+        [0.57735, 0.57735, 0.57735, 0.0],
+        [0.364524, 0.364524, 0.729048, 0.45026],
+        [0.0, 0.0, 0.0, 1.0],
+        [0.0, 0.0, 0.0, 0.0],
+    ]
+    assert torch.allclose(matrix, torch.tensor(expected), atol=1e-5)
+
+
+def test_the_linear_baseline_learns_what_a_word_tells():
+    texts = ["a small fox", "a small hen", "a small oak", "a small elm"] * 5
+    matrix = topics.TfIdf(texts).matrix(texts)
+    expected = torch.tensor([1, 1, 2, 2] * 5)
+    weights = topics.fit_linear(matrix, expected, penalty=1e-4)
+    assert torch.equal(topics.linear(matrix, weights).argmax(1), expected)
+
+
+def test_the_topics_model_trains_and_padding_does_not_change_its_answer(tmp_path):
+    samples = topic_parts()["train"][:60]
+    tokenizer = topics.train_tokenizer([sample.definition for sample in samples], 120)
+    rows = topics.encode(tokenizer, samples)
+    torch.manual_seed(1)
+    model = topics.build(tokenizer.get_vocab_size())
+    untrained = model.classifier.weight.detach().clone()
+    options = argparse.Namespace(epochs=1, tokens=256, learning_rate=1e-3, hide=0.2, seed=1, float32=True)
+    topics.fit(model, rows, rows[:20], options)
+    assert not torch.equal(model.classifier.weight, untrained)
+    assert model.config.id2label[0] == "act"
+    model.eval()
+    longer = topics.Row(rows[0].ids[:-1] + rows[1].ids[1:], rows[0].topic)
+    with torch.no_grad():
+        alone, *padded = (topics.logits(model, topics.pad(batch))[0] for batch in ([rows[0]], [rows[0], longer]))
+    assert torch.allclose(alone, padded[0], atol=1e-5)
 
 
 def test_no_held_out_caption_is_in_training_but_all_its_words_are():
@@ -214,3 +316,10 @@ def test_prompts_of_the_demo_are_half_held_out_and_the_same_for_any_order():
     parts = {sample.caption: sample.part for sample in samples}
     assert [parts[line["prompt"]] for line in found] == [line["part"] for line in found]
     assert [line["part"] for line in found].count("train") == 6
+
+
+def test_definitions_of_the_demo_are_three_of_each_topic():
+    found = make_samples.definitions(topic_parts()["train"])
+    assert found == make_samples.definitions(topic_parts()["train"][::-1])
+    assert [line["topic"] for line in found].count("food") == 3
+    assert len(found) == 3 * len(topics.LABELS)

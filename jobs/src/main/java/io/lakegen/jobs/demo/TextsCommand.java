@@ -9,11 +9,14 @@ import picocli.CommandLine.Option;
 /** Shows generated texts beside what they were generated from. */
 @Command(name = "demo-texts")
 public final class TextsCommand implements DemoCommand {
-  @Option(names = "--input", required = true, description = "Output folder of generate.")
+  @Option(names = "--input", required = true, description = "Output folder of a job.")
   private String input;
 
-  @Option(names = "--column", required = true, description = "Input column to print.")
+  @Option(names = "--column", required = true, description = "Short column to print.")
   private String column;
+
+  @Option(names = "--result", required = true, description = "Column to print beside it.")
+  private String result;
 
   @Option(names = "--rows", description = "Rows to print (default: ${DEFAULT-VALUE}).")
   private int rows = 10;
@@ -25,7 +28,7 @@ public final class TextsCommand implements DemoCommand {
             .read()
             .parquet(input)
             .where("error is null")
-            .select(column, "text")
+            .select(column, result)
             .orderBy(column)
             .limit(rows)
             .collectAsList()) {
