@@ -5,6 +5,7 @@ import java.io.Serializable;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
@@ -61,10 +62,11 @@ public record OptionValues(Map<String, Serializable> given) implements Serializa
     return given.containsKey(option.name());
   }
 
-  /** These options with another value for one of them. */
+  /** These options with another value for one of them; null takes it back. */
   public <T> OptionValues with(Option<T> option, T value) {
     Map<String, Serializable> changed = new HashMap<>(given);
     changed.put(option.name(), (Serializable) value);
+    changed.values().removeIf(Objects::isNull);
     return new OptionValues(changed);
   }
 

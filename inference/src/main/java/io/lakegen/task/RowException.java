@@ -12,7 +12,7 @@ public final class RowException extends Exception {
     this.error = new RowError(stage, type, message);
   }
 
-  /** A row rejected by {@link ModelTask#prepare}. */
+  /** A row rejected by {@link Task#prepare}. */
   public static RowException prepare(String type, String message) {
     return new RowException("prepare", type, message);
   }

@@ -83,6 +83,7 @@ class OptionValuesTest {
     assertThat(OptionValues.NONE.has(COUNT)).isFalse();
     OptionValues given = OptionValues.NONE.with(COUNT, 3).and(OptionValues.NONE.with(SCALE, 2.0));
     assertThat(given.has(COUNT)).isTrue();
+    assertThat(given.with(COUNT, null).has(COUNT)).isFalse();
     assertThat(given.only(List.of(SCALE))).isEqualTo(OptionValues.NONE.with(SCALE, 2.0));
     assertThat(given.and(OptionValues.NONE.with(COUNT, 9)).get(COUNT)).isEqualTo(9);
   }

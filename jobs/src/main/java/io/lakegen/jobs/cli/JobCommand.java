@@ -85,10 +85,14 @@ final class JobCommand {
     parsed.errors().forEach(e -> report(e, problems));
     Map<String, Object> raw = new LinkedHashMap<>();
     for (OptionSpec option : parsed.matchedOptions()) {
+      String name = option.longestName().substring(2);
       List<String> values = option.originalStringValues();
-      raw.put(
-          option.longestName().substring(2),
-          option.isMultiValue() ? values : values.isEmpty() ? "true" : values.get(0));
+      if (option.arity().max() == 0) {
+        raw.put(name, true);
+      } else if (!values.isEmpty()) {
+        // Without a value there is picocli's error.
+        raw.put(name, option.isMultiValue() ? values : values.get(0));
+      }
     }
     Object config = raw.remove(CONFIG.name());
     OptionValues values = OptionValues.parse(options, raw, problems);

@@ -193,4 +193,14 @@ class MainTest {
         .contains("output: missing (expected: --output or the key output of --config)")
         .contains("column: txt is not in the input (expected: one of [embedding, id, text]");
   }
+
+  @Test
+  void anOptionWithoutItsValueIsOneMistake() {
+    assertThat(TestJobs.run("embed", "--dry-run", "--seed").err())
+        .contains("--seed: no value (expected: one)")
+        .doesNotContain("seed: true");
+    assertThat(TestJobs.run("embed", "--config").err())
+        .contains("--config: no value (expected: one)")
+        .doesNotContain("an existing file");
+  }
 }
