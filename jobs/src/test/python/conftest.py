@@ -1,5 +1,6 @@
 """The embed job's output over sample-data/text, from the launcher and from a standalone Spark cluster."""
 
+import gzip
 import json
 import os
 import re
@@ -35,9 +36,10 @@ def embed_options(output: Path) -> list[str]:
 def read_run(output: Path) -> pa.Table:
     """The rows of the only run in an output folder, file after file."""
     (run,) = output.glob("run_id=*")
-    manifests = list((output / "_lakegen/runs").glob("*.json"))
-    assert [m.stem for m in manifests] == [run.name.removeprefix("run_id=")]
-    return pa.concat_tables(pq.ParquetFile(part).read() for part in sorted(run.glob("part-*.parquet")))
+    commits = [json.loads(gzip.decompress(entry.read_bytes())) for entry in (output / "_lakegen/commits").iterdir()]
+    assert {commit["run_id"] for commit in commits} == {run.name.removeprefix("run_id=")}
+    assert sorted(f"chunk={commit['chunk']}" for commit in commits) == sorted(chunk.name for chunk in run.iterdir())
+    return pa.concat_tables(pq.ParquetFile(part).read() for part in sorted(run.glob("chunk=*/part-*.parquet")))
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,6 @@ def reference(session: onnxruntime.InferenceSession, ids: list[int]) -> np.ndarr
 
 def test_keeps_every_row_in_input_order(local_run: pa.Table, texts: list[dict]) -> None:
     assert local_run.select(["id", "text"]).to_pylist() == texts
-    assert local_run["error"].null_count == len(texts)
 
 
 def test_counts_tokens(local_run: pa.Table, tokens: list[list[int]]) -> None:

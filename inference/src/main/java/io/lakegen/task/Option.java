@@ -110,6 +110,25 @@ public record Option<T>(
     return one(name, text(label), byDefault, description);
   }
 
+  /**
+   * A value of any type.
+   *
+   * @param expected what a value is, for problems
+   * @param converter throws an {@code IllegalArgumentException} for a text that is no such value
+   * @param defaultText the default as it would be given
+   */
+  public static <T> Option<T> of(
+      String name,
+      String label,
+      String expected,
+      Function<String, T> converter,
+      T byDefault,
+      String defaultText,
+      String description) {
+    Type type = new Type(label, expected, List.of(), converter::apply);
+    return one(name, type, byDefault, description).defaultsTo(defaultText);
+  }
+
   /** The name of an input column; {@code byDefault} may be null. */
   public static Option<String> ofColumn(String name, String byDefault, String description) {
     return ofText(name, byDefault, "NAME", description);

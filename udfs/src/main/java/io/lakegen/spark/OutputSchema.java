@@ -33,6 +33,11 @@ public final class OutputSchema {
    */
   public static final String RAW = "__lakegen_raw";
 
+  /**
+   * Optional input column: the file that the row stands in. It is passed through like any other.
+   */
+  public static final String FILE = "__lakegen_file";
+
   private static final StructType ERROR_TYPE =
       new StructType()
           .add("stage", DataTypes.StringType, false)
@@ -49,6 +54,11 @@ public final class OutputSchema {
           .add("run_id", DataTypes.StringType, false);
 
   private OutputSchema() {}
+
+  /** Whether an input column is one of those that reading adds and nobody asked for. */
+  public static boolean isHidden(String column) {
+    return column.equals(READ_ERROR) || column.equals(RAW) || column.equals(FILE);
+  }
 
   private static DataType type(Result result) {
     return switch (result.type()) {

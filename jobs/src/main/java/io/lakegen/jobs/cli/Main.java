@@ -9,6 +9,7 @@ import io.lakegen.jobs.run.Job;
 import io.lakegen.jobs.run.JobOptions;
 import io.lakegen.jobs.run.JobSpec;
 import io.lakegen.jobs.run.Jobs;
+import io.lakegen.jobs.run.OutputStatus;
 import io.lakegen.jobs.run.RunSummary;
 import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problem;
@@ -69,6 +70,9 @@ public final class Main {
     if (task.isPresent()) {
       return job(task.get(), args.subList(1, args.size()));
     }
+    if (!args.isEmpty() && args.get(0).equals("status")) {
+      return status(args.subList(1, args.size()));
+    }
     DemoCommand demo = args.isEmpty() ? null : DEMOS.get(args.get(0));
     return demo == null ? general(args) : demo(demo, args);
   }
@@ -84,6 +88,7 @@ public final class Main {
         .usageMessage()
         .description("Runs generative and encoder models over a data lake.");
     Tasks.ALL.forEach(t -> root.addSubcommand(t.data().name(), new JobCommand(t).spec()));
+    root.addSubcommand("status", new StatusCommand());
     if (args.equals(List.of("--version")) || args.equals(List.of("-V"))) {
       root.printVersionHelp(out);
       return GOOD;
@@ -104,6 +109,35 @@ public final class Main {
                 + ")");
     root.usage(err);
     return INVALID_ARGUMENTS;
+  }
+
+  private int status(List<String> args) {
+    StatusCommand command = new StatusCommand();
+    CommandLine commandLine = new CommandLine(command);
+    try {
+      if (commandLine.parseArgs(args.toArray(String[]::new)).isUsageHelpRequested()) {
+        commandLine.usage(out);
+        return GOOD;
+      }
+    } catch (CommandLine.ParameterException e) {
+      err.println("lakegen status: " + e.getMessage());
+      return INVALID_ARGUMENTS;
+    }
+    boolean ownSession = SparkSession.getDefaultSession().isEmpty();
+    SparkSession spark = session("status");
+    try {
+      command.print(OutputStatus.of(spark, command.output()), out);
+      return GOOD;
+    } catch (InvalidArgumentsException e) {
+      return invalid("status", e.problems());
+    } catch (IOException e) {
+      err.println("lakegen status: failed: " + e.getMessage());
+      return FAILURE;
+    } finally {
+      if (ownSession) {
+        spark.stop();
+      }
+    }
   }
 
   private int demo(DemoCommand demo, List<String> args) {
@@ -180,8 +214,12 @@ public final class Main {
     out.println("lakegen " + spec.task().data().name() + " would");
     out.println(
         "  read   "
+            + job.files().count()
+            + " files of "
             + spec.options().get(JobOptions.INPUT)
-            + " with columns "
+            + ", "
+            + job.files().left().size()
+            + " of them not done yet, with columns "
             + job.outputColumns());
     out.println(
         "  run    "

@@ -1,15 +1,18 @@
 package io.lakegen.jobs.demo;
 
+import static org.apache.spark.sql.functions.lit;
+
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.Writer;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Base64;
 import java.util.Iterator;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.function.Function;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -28,7 +31,7 @@ public final class ContactSheetCommand implements DemoCommand {
   private String captions;
 
   @Option(names = "--output", required = true, description = "The HTML file to write.")
-  private Path output;
+  private java.nio.file.Path output;
 
   /**
    * @param name what an error row is called by
@@ -57,18 +60,28 @@ public final class ContactSheetCommand implements DemoCommand {
           </style></head><body>
           """);
       if (renders != null) {
-        Dataset<Row> rows = spark.read().parquet(renders);
+        Dataset<Row> rows = outcomes(spark, renders);
         Function<Row, String> prompt = row -> Objects.toString(row.getAs("prompt"));
         count += write(new Section("Renders", rows, prompt, ContactSheetCommand::render), page);
       }
       if (captions != null) {
-        Dataset<Row> rows = spark.read().parquet(captions).orderBy("path");
+        Dataset<Row> rows = outcomes(spark, captions).orderBy("path");
         Function<Row, String> file = row -> fileName(row.getAs("path"));
         count += write(new Section("Captions", rows, file, ContactSheetCommand::caption), page);
       }
       page.write("</body></html>\n");
     }
     out.println("contact sheet of " + count + " pictures: " + output);
+  }
+
+  /** Good rows and error rows. */
+  private static Dataset<Row> outcomes(SparkSession spark, String output) throws IOException {
+    Dataset<Row> good = spark.read().parquet(output);
+    Path errors = new Path(output, "_errors");
+    FileSystem fs = errors.getFileSystem(spark.sparkContext().hadoopConfiguration());
+    return fs.exists(errors)
+        ? good.unionByName(spark.read().parquet(errors.toString()), true)
+        : good.withColumn("error", lit(null));
   }
 
   private static Figure render(Row row) {

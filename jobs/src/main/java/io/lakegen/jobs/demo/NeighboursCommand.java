@@ -35,7 +35,7 @@ public final class NeighboursCommand implements DemoCommand {
         spark
             .read()
             .parquet(input)
-            .where("error is null and length(text) < 120")
+            .where("length(text) < 120")
             .select("text", "embedding")
             .collectAsList()) {
       List<Float> values = row.getList(1);

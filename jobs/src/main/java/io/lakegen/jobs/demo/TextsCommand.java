@@ -27,7 +27,6 @@ public final class TextsCommand implements DemoCommand {
         spark
             .read()
             .parquet(input)
-            .where("error is null")
             .select(column, result)
             .orderBy(column)
             .limit(rows)

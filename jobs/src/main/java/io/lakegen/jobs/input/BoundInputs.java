@@ -41,9 +41,7 @@ public record BoundInputs(List<Input> inputs, List<NamedFiles> files, String bas
 
   /** Columns of rows that a user sees, as opposed to what reading leaves for the executors. */
   public static List<String> visible(StructType schema) {
-    return Stream.of(schema.fieldNames())
-        .filter(n -> !n.equals(OutputSchema.READ_ERROR) && !n.equals(OutputSchema.RAW))
-        .toList();
+    return Stream.of(schema.fieldNames()).filter(n -> !OutputSchema.isHidden(n)).toList();
   }
 
   /**
@@ -83,9 +81,7 @@ public record BoundInputs(List<Input> inputs, List<NamedFiles> files, String bas
       }
       bound.add(new Input(input.name(), input.kind(), column, input.option()));
     }
-    Path root = files.roots().get(0);
-    boolean isFile = files.files().get(0).getPath().equals(root);
-    return new BoundInputs(bound, named, (isFile ? root.getParent() : root).toString());
+    return new BoundInputs(bound, named, files.base().toString());
   }
 
   private static boolean fits(Kind kind, DataType type) {

@@ -7,7 +7,7 @@ public final class Cluster {
   private Cluster() {}
 
   /** Spark tasks that run at once, as far as the driver can tell. */
-  static int concurrentTasks(SparkContext context) {
+  public static int concurrentTasks(SparkContext context) {
     return Math.max(1, context.defaultParallelism() / cpusPerTask(context));
   }
 

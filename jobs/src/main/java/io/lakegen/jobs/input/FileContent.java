@@ -40,7 +40,7 @@ public final class FileContent {
   /** The added column. */
   static final String COLUMN = "content";
 
-  private static final String FILE = "__lakegen_file";
+  private static final String READ = "__lakegen_read";
 
   private static final StructType ERROR =
       new StructType().add("type", DataTypes.StringType).add("message", DataTypes.StringType);
@@ -63,14 +63,14 @@ public final class FileContent {
             // Otherwise Spark may read a file once for every column made of it.
             .asNondeterministic()
             .apply(col("`" + named.pathColumn().replace("`", "``") + "`"));
-    Column error = col(FILE + ".error");
+    Column error = col(READ + ".error");
     boolean readErrors = Arrays.asList(rows.columns()).contains(OutputSchema.READ_ERROR);
-    return rows.withColumn(FILE, file)
-        .withColumn(named.content(), col(FILE + "." + COLUMN))
+    return rows.withColumn(READ, file)
+        .withColumn(named.content(), col(READ + "." + COLUMN))
         .withColumn(
             OutputSchema.READ_ERROR,
             readErrors ? coalesce(col(OutputSchema.READ_ERROR), error) : error)
-        .drop(FILE);
+        .drop(READ);
   }
 
   private record Read(String base, SerializableConfiguration conf) implements UDF1<String, Row> {

@@ -4,6 +4,7 @@ import io.lakegen.problem.Problems;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
@@ -16,14 +17,17 @@ import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
 
 /**
- * The files behind the {@code --input} options.
+ * The files behind the {@code --input} options, and what is left to do of them.
  *
  * @param roots what was asked for, globs resolved
- * @param files every file below them but hidden ones (a name that starts with a dot or an
- *     underscore)
+ * @param base what relative paths in the rows are relative to
+ * @param left every file below the roots but hidden ones (a name that starts with a dot or an
+ *     underscore), without what earlier chunks have done; ordered by root and path
  * @param format their common format
+ * @param count how many files there are, those that are done included
  */
-public record InputFiles(List<Path> roots, List<FileStatus> files, InputFormat format) {
+public record InputFiles(
+    List<Path> roots, Path base, List<Address> left, InputFormat format, long count) {
 
   /**
    * Opening every file of a large corpus would take longer than the job; the first ones show what
@@ -33,23 +37,25 @@ public record InputFiles(List<Path> roots, List<FileStatus> files, InputFormat f
 
   public InputFiles {
     roots = List.copyOf(roots);
-    files = List.copyOf(files);
+    left = List.copyOf(left);
   }
 
-  /** Finds and checks the files; empty if there are problems. */
+  /**
+   * Finds and checks the files; empty if there are problems. Files that are done are dropped as
+   * they are listed: nothing opens or remembers them.
+   *
+   * @param wanted the format, or null to tell it from the files' names
+   */
   public static Optional<InputFiles> find(
-      List<String> uris, InputFormat wanted, Configuration conf, Problems problems) {
-    List<Path> roots = new ArrayList<>();
-    List<FileStatus> files = new ArrayList<>();
+      List<String> uris, InputFormat wanted, Coverage done, Configuration conf, Problems problems) {
+    Listing listing = new Listing(done, wanted == null);
     boolean readable = true;
     for (String uri : uris) {
       try {
-        List<FileStatus> found = below(uri, conf, roots);
-        if (found.isEmpty()) {
+        if (!listing.add(uri, conf)) {
           problems.add("input", uri, "a file, folder or glob that holds at least one file");
           readable = false;
         }
-        files.addAll(found);
       } catch (FileNotFoundException e) {
         problems.add("input", uri, "an existing file, folder or glob");
         readable = false;
@@ -58,38 +64,85 @@ public record InputFiles(List<Path> roots, List<FileStatus> files, InputFormat f
         readable = false;
       }
     }
-    if (!readable || files.isEmpty()) {
+    if (!readable || listing.count == 0) {
       return Optional.empty();
     }
-    Optional<InputFormat> format = wanted == null ? guess(files, problems) : Optional.of(wanted);
+    Optional<InputFormat> format = wanted == null ? listing.format(problems) : Optional.of(wanted);
     // An image that cannot be read is one row; any other file is many.
-    if (format.isEmpty() || (format.get() != InputFormat.image && !open(files, conf, problems))) {
+    if (format.isEmpty()
+        || (format.get() != InputFormat.image && !open(listing.left, conf, problems))) {
       return Optional.empty();
     }
-    return format.map(f -> new InputFiles(roots, files, f));
+    return format.map(
+        f -> new InputFiles(listing.roots, listing.base, listing.left, f, listing.count));
   }
 
-  private static List<FileStatus> below(String uri, Configuration conf, List<Path> roots)
-      throws IOException {
-    Path pattern = new Path(uri);
-    FileSystem fs = pattern.getFileSystem(conf);
-    FileStatus[] matches = fs.globStatus(pattern);
-    List<FileStatus> files = new ArrayList<>();
-    for (FileStatus match : matches == null ? new FileStatus[0] : matches) {
-      roots.add(match.getPath());
-      if (match.isFile()) {
-        files.add(match);
-        continue;
-      }
-      RemoteIterator<LocatedFileStatus> all = fs.listFiles(match.getPath(), true);
-      while (all.hasNext()) {
-        FileStatus file = all.next();
-        if (!hidden(file.getPath(), match.getPath())) {
-          files.add(file);
+  /** Collects files, one URI after the other. */
+  private static final class Listing {
+    final List<Path> roots = new ArrayList<>();
+    final List<Address> left = new ArrayList<>();
+    private final Coverage done;
+    private final boolean guess;
+    private final Set<InputFormat> formats = EnumSet.noneOf(InputFormat.class);
+    private String strange;
+    private Path base;
+    private long count;
+
+    Listing(Coverage done, boolean guess) {
+      this.done = done;
+      this.guess = guess;
+    }
+
+    /** Adds the files of a URI; false if there are none. */
+    boolean add(String uri, Configuration conf) throws IOException {
+      Path pattern = new Path(uri);
+      FileSystem fs = pattern.getFileSystem(conf);
+      FileStatus[] matches = fs.globStatus(pattern);
+      long before = count;
+      int first = left.size();
+      for (FileStatus match : matches == null ? new FileStatus[0] : matches) {
+        roots.add(match.getPath());
+        if (base == null) {
+          base = match.isFile() ? match.getPath().getParent() : match.getPath();
+        }
+        if (match.isFile()) {
+          add(match);
+          continue;
+        }
+        RemoteIterator<LocatedFileStatus> all = fs.listFiles(match.getPath(), true);
+        while (all.hasNext()) {
+          FileStatus file = all.next();
+          if (!hidden(file.getPath(), match.getPath())) {
+            add(file);
+          }
         }
       }
+      // Local folders list their files in no order, and runs should take the same way.
+      left.subList(first, left.size())
+          .sort(Comparator.comparing(Address::path).thenComparingLong(Address::start));
+      return count > before;
     }
-    return files;
+
+    private void add(FileStatus file) {
+      count++;
+      if (guess && strange == null) {
+        InputFormat.of(file.getPath().getName())
+            .ifPresentOrElse(formats::add, () -> strange = file.getPath().toString());
+      }
+      left.addAll(done.left(Address.of(file)));
+    }
+
+    Optional<InputFormat> format(Problems problems) {
+      if (strange != null) {
+        problems.add("input", strange, "a known extension, or --input-format");
+        return Optional.empty();
+      }
+      if (formats.size() > 1) {
+        problems.add("input", "files of formats " + formats, "one format, or --input-format");
+        return Optional.empty();
+      }
+      return formats.stream().findFirst();
+    }
   }
 
   private static boolean hidden(Path file, Path root) {
@@ -101,34 +154,18 @@ public record InputFiles(List<Path> roots, List<FileStatus> files, InputFormat f
     return false;
   }
 
-  private static boolean open(List<FileStatus> files, Configuration conf, Problems problems) {
+  private static boolean open(List<Address> files, Configuration conf, Problems problems) {
     boolean readable = true;
-    for (FileStatus file : files.subList(0, Math.min(files.size(), FILES_TO_OPEN))) {
+    for (Address file : files.subList(0, Math.min(files.size(), FILES_TO_OPEN))) {
       try {
-        file.getPath().getFileSystem(conf).open(file.getPath()).close();
+        Path path = new Path(file.path());
+        path.getFileSystem(conf).open(path).close();
       } catch (IOException e) {
-        problems.add("input", file.getPath(), "a readable file; " + words(e));
+        problems.add("input", file.path(), "a readable file; " + words(e));
         readable = false;
       }
     }
     return readable;
-  }
-
-  private static Optional<InputFormat> guess(List<FileStatus> files, Problems problems) {
-    Set<InputFormat> formats = EnumSet.noneOf(InputFormat.class);
-    for (FileStatus file : files) {
-      Optional<InputFormat> format = InputFormat.of(file.getPath().getName());
-      if (format.isEmpty()) {
-        problems.add("input", file.getPath(), "a known extension, or --input-format");
-        return Optional.empty();
-      }
-      formats.add(format.get());
-    }
-    if (formats.size() > 1) {
-      problems.add("input", "files of formats " + formats, "one format, or --input-format");
-      return Optional.empty();
-    }
-    return formats.stream().findFirst();
   }
 
   private static String words(Exception e) {

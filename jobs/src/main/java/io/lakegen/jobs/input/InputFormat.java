@@ -18,6 +18,20 @@ public enum InputFormat {
   private static final Set<String> COMPRESSIONS =
       Set.of("gz", "bz2", "zst", "lz4", "snappy", "deflate");
 
+  /** Whether a file can be read from anywhere in it. */
+  boolean isSplittable(String path) {
+    int dot = path.lastIndexOf('.');
+    boolean compressed =
+        dot >= 0 && COMPRESSIONS.contains(path.substring(dot + 1).toLowerCase(Locale.ROOT));
+    // A quoted line break of CSV looks like the end of a row to who starts in the middle.
+    return this == parquet || ((this == text || this == jsonl) && !compressed);
+  }
+
+  /** How much work a range is, in bytes; a picture is a picture whatever its size. */
+  long weight(Address range) {
+    return this == image ? 1 : range.size();
+  }
+
   /** The format that a file's name tells, looking through a compression's extension. */
   static Optional<InputFormat> of(String fileName) {
     List<String> parts = Arrays.asList(fileName.toLowerCase(Locale.ROOT).split("\\.", -1));

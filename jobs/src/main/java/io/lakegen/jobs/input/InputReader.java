@@ -7,96 +7,217 @@ import static org.apache.spark.sql.functions.expr;
 import static org.apache.spark.sql.functions.from_json;
 import static org.apache.spark.sql.functions.length;
 import static org.apache.spark.sql.functions.lit;
+import static org.apache.spark.sql.functions.spark_partition_id;
 import static org.apache.spark.sql.functions.struct;
 import static org.apache.spark.sql.functions.substring;
 import static org.apache.spark.sql.functions.trim;
 import static org.apache.spark.sql.functions.when;
 
+import io.lakegen.problem.Problems;
 import io.lakegen.spark.OutputSchema;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Column;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
-import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.classic.SparkSession;
+import org.apache.spark.sql.execution.datasources.csv.CSVFileFormat;
+import org.apache.spark.sql.execution.datasources.parquet.ParquetFileFormat;
+import org.apache.spark.sql.execution.datasources.text.TextFileFormat;
+import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.Metadata;
+import org.apache.spark.sql.types.MetadataBuilder;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 
 /**
  * Reads input files into rows whose string columns hold the files' bytes unchanged, so that bad
  * UTF-8 can be told from good. A line that is no row of its format keeps its place and says why in
- * {@link OutputSchema#READ_ERROR}.
+ * {@link OutputSchema#READ_ERROR}. Every row has its file in {@link OutputSchema#FILE}.
  */
 public final class InputReader {
   private static final String CORRUPT = "__lakegen_corrupt";
 
-  private final SparkSession spark;
+  /** Marks a column that stands in the names of folders. */
+  private static final String FOLDER = "lakegen.folder";
 
-  /** Reads with a session. */
-  public InputReader(SparkSession spark) {
-    this.spark = spark;
-  }
+  private static final Map<String, String> CSV =
+      Map.of(
+          "header", "true",
+          "encoding", "ISO-8859-1",
+          "multiLine", "true",
+          "escape", "\"",
+          "columnNameOfCorruptRecord", CORRUPT);
+
+  private static final StructType LINE = new StructType().add("value", DataTypes.StringType);
+
+  private final SparkSession spark;
+  private final InputFormat format;
+  private final String textColumn;
 
   /**
-   * The rows of the files, in their order.
+   * A reader of files of a format.
    *
    * @param textColumn string column that the model reads, and name of the lines of a text file; a
    *     JSON value of another type there is a read error
    */
-  public Dataset<Row> read(InputFiles files, String textColumn) {
-    String[] paths = files.roots().stream().map(Path::toString).toArray(String[]::new);
-    return switch (files.format()) {
-      case text ->
+  public InputReader(org.apache.spark.sql.SparkSession spark, InputFiles files, String textColumn) {
+    this.spark = (SparkSession) spark;
+    this.format = files.format();
+    this.textColumn = textColumn;
+  }
+
+  Configuration hadoopConfiguration() {
+    return spark.sparkContext().hadoopConfiguration();
+  }
+
+  InputFormat format() {
+    return format;
+  }
+
+  /**
+   * The columns that files have.
+   *
+   * @param files whose lines are all looked at, in formats that do not say what they hold
+   */
+  public StructType schema(List<Address> files) {
+    String first = files.get(0).path();
+    return switch (format) {
+      case text, image -> LINE;
+      case jsonl ->
           spark
               .read()
-              .option("recursiveFileLookup", "true")
-              .text(paths)
-              .withColumnRenamed("value", textColumn);
-      case jsonl -> jsonl(paths, textColumn);
-      case csv -> csv(paths);
-      case parquet -> spark.read().parquet(paths);
-      case image -> images(files);
+              .option("columnNameOfCorruptRecord", CORRUPT)
+              .json(
+                  lines(Partitions.cut(files, Partitions.wanted(spark), format))
+                      .select("value")
+                      .as(Encoders.STRING()))
+              .schema();
+      case csv -> spark.read().options(CSV).csv(first).schema();
+      case parquet -> parquetSchema(first);
     };
+  }
+
+  /**
+   * The columns that files of both kinds have: those of the first stay as they are, further ones
+   * follow.
+   *
+   * @param problems get a Parquet column whose type has changed; a line that does not fit its
+   *     column's type is a read error, as everywhere
+   */
+  public StructType merge(StructType before, StructType now, Problems problems) {
+    StructType merged = before;
+    for (StructField field : now.fields()) {
+      if (!Arrays.asList(before.fieldNames()).contains(field.name())) {
+        merged = merged.add(field);
+      } else if (format == InputFormat.parquet) {
+        DataType known = before.apply(field.name()).dataType();
+        if (!known.sameType(field.dataType())) {
+          problems.add(
+              "input column",
+              field.name() + " is " + field.dataType().simpleString() + " in the new files",
+              known.simpleString() + ", as in the rows that the output holds, or another output");
+        }
+      }
+    }
+    return merged;
+  }
+
+  /**
+   * The rows of ranges of files, in their order.
+   *
+   * @param schema see {@link #schema}
+   * @param partitions the ranges of every Spark partition
+   */
+  public Dataset<Row> rows(StructType schema, List<List<Address>> partitions) {
+    return switch (format) {
+      case text -> lines(partitions).withColumnRenamed("value", textColumn);
+      case jsonl -> jsonl(schema, partitions);
+      case csv -> csv(schema, partitions);
+      case parquet -> parquet(schema, partitions);
+      case image -> images(partitions);
+    };
+  }
+
+  /** How many rows every partition has; of Parquet files, only the footers are read. */
+  long[] count(StructType schema, List<List<Address>> partitions) {
+    Dataset<Row> rows =
+        format == InputFormat.parquet
+            ? parquet(new StructType(), partitions)
+            : rows(schema, partitions);
+    long[] counts = new long[partitions.size()];
+    for (Row row : rows.select(spark_partition_id().as("p")).groupBy("p").count().collectAsList()) {
+      counts[row.getInt(0)] = row.getLong(1);
+    }
+    return counts;
+  }
+
+  private Dataset<Row> parquet(StructType schema, List<List<Address>> partitions) {
+    StructType data = new StructType();
+    List<String> folders = new ArrayList<>();
+    for (StructField field : schema.fields()) {
+      if (field.metadata().contains(FOLDER)) {
+        folders.add(field.name());
+      } else {
+        data = data.add(field);
+      }
+    }
+    return new FileRows(spark, new ParquetFileFormat(), Map.of()).rows(partitions, data, folders);
+  }
+
+  /** The file's own columns, and those that its folders name, as in {@code date=2026-11-24}. */
+  private StructType parquetSchema(String file) {
+    StructType schema = spark.read().option("recursiveFileLookup", "true").parquet(file).schema();
+    List<String> own = Arrays.asList(schema.fieldNames());
+    Metadata folder = new MetadataBuilder().putBoolean(FOLDER, true).build();
+    for (String name : FileRows.folders(file).keySet()) {
+      if (!own.contains(name)) {
+        schema = schema.add(name, DataTypes.StringType, true, folder);
+      }
+    }
+    return schema;
+  }
+
+  private Dataset<Row> lines(List<List<Address>> partitions) {
+    Dataset<Row> lines =
+        new FileRows(spark, new TextFileFormat(), Map.of()).rows(partitions, LINE, List.of());
+    // Blank lines are skipped in JSON lines, as in Spark's own JSON source.
+    return format == InputFormat.jsonl ? lines.where(length(trim(col("value"))).gt(0)) : lines;
   }
 
   /**
    * A row for every file, its content left out: {@link FileContent} adds it when the rows are where
    * they belong.
    */
-  private Dataset<Row> images(InputFiles files) {
-    List<Row> rows =
-        files.files().stream()
-            .map(f -> RowFactory.create(f.getPath().toString(), f.getLen()))
-            .toList();
-    int partitions = Partitions.wanted(spark, rows.size());
+  private Dataset<Row> images(List<List<Address>> partitions) {
+    JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    // A list of partitions is cut into lists of one.
+    JavaRDD<Row> rows =
+        context
+            .parallelize(
+                partitions.stream().map(ArrayList::new).toList(), Math.max(1, partitions.size()))
+            .flatMap(
+                files ->
+                    files.stream()
+                        .map(f -> RowFactory.create(f.path(), f.length(), f.path()))
+                        .iterator());
     return spark.createDataFrame(
-        JavaSparkContext.fromSparkContext(spark.sparkContext()).parallelize(rows, partitions),
+        rows,
         new StructType()
             .add(FileContent.PATH, DataTypes.StringType, false)
-            .add("length", DataTypes.LongType, false));
+            .add("length", DataTypes.LongType, false)
+            .add(OutputSchema.FILE, DataTypes.StringType, false));
   }
 
-  /** Blank lines are skipped, as in Spark's own JSON source. */
-  private Dataset<Row> jsonl(String[] paths, String textColumn) {
-    Dataset<Row> lines =
-        spark
-            .read()
-            .option("recursiveFileLookup", "true")
-            .text(paths)
-            .where(length(trim(col("value"))).gt(0));
-    StructType inferred =
-        spark
-            .read()
-            .option("columnNameOfCorruptRecord", CORRUPT)
-            .json(lines.as(Encoders.STRING()))
-            .schema();
+  private Dataset<Row> jsonl(StructType inferred, List<List<Address>> partitions) {
     StructType schema = new StructType();
     boolean checkType = false;
     for (StructField field : inferred.fields()) {
@@ -115,7 +236,8 @@ public final class InputReader {
             col("value"),
             schema,
             Map.of("mode", "PERMISSIVE", "columnNameOfCorruptRecord", CORRUPT));
-    Dataset<Row> rows = lines.select(col("value"), parsed.as("row"));
+    Dataset<Row> rows =
+        lines(partitions).select(col("value"), parsed.as("row"), col(OutputSchema.FILE));
     Column corrupt = col("row").isNull().or(field(CORRUPT).isNotNull());
     Column error =
         when(
@@ -149,6 +271,7 @@ public final class InputReader {
     }
     columns.add(error.as(OutputSchema.READ_ERROR));
     columns.add(when(error.isNotNull(), col("value")).as(OutputSchema.RAW));
+    columns.add(col(OutputSchema.FILE));
     return rows.select(columns.toArray(Column[]::new));
   }
 
@@ -157,18 +280,10 @@ public final class InputReader {
    * that, the original bytes are won back. All columns are strings, so that ids such as {@code 007}
    * pass through as they are.
    */
-  private Dataset<Row> csv(String[] paths) {
-    Map<String, String> options =
-        Map.of(
-            "header", "true",
-            "encoding", "ISO-8859-1",
-            "multiLine", "true",
-            "escape", "\"",
-            "recursiveFileLookup", "true",
-            "columnNameOfCorruptRecord", CORRUPT);
-    StructType header = spark.read().options(options).csv(paths).schema();
+  private Dataset<Row> csv(StructType header, List<List<Address>> partitions) {
     Dataset<Row> raw =
-        spark.read().options(options).schema(header.add(CORRUPT, DataTypes.StringType)).csv(paths);
+        new FileRows(spark, new CSVFileFormat(), CSV)
+            .rows(partitions, header.add(CORRUPT, DataTypes.StringType), List.of());
     Column error =
         when(
             bytes(CORRUPT).isNotNull(),
@@ -180,6 +295,7 @@ public final class InputReader {
     Arrays.stream(header.fieldNames()).forEach(name -> columns.add(bytes(name).as(utf8(name))));
     columns.add(error.as(OutputSchema.READ_ERROR));
     columns.add(when(error.isNotNull(), bytes(CORRUPT)).as(OutputSchema.RAW));
+    columns.add(col(OutputSchema.FILE));
     return raw.select(columns.toArray(Column[]::new));
   }
 

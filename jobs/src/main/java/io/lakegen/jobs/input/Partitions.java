@@ -4,10 +4,13 @@ import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.monotonically_increasing_id;
 import static org.apache.spark.sql.functions.spark_partition_id;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.types.StructType;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -15,10 +18,9 @@ import org.slf4j.LoggerFactory;
  * The input, cut so that every device has work to the end, with the rows in their order.
  *
  * @param rows the input rows
- * @param rowCount how many there are
  * @param concurrentTasks Spark tasks that run at once
  */
-public record Partitions(Dataset<Row> rows, long rowCount, int concurrentTasks) {
+public record Partitions(Dataset<Row> rows, int concurrentTasks) {
   private static final Logger LOG = LoggerFactory.getLogger(Partitions.class);
 
   /**
@@ -32,21 +34,9 @@ public record Partitions(Dataset<Row> rows, long rowCount, int concurrentTasks) 
 
   private static final String POSITION = "__lakegen_position";
 
-  /** Lets Spark cut splittable files finely enough; to be called before the files are read. */
-  public static void configure(SparkSession spark) {
-    spark.conf().set("spark.sql.files.minPartitionNum", Integer.toString(wanted(spark)));
-    // Spark would otherwise count a small file as 4 MiB, and not cut below that either.
-    spark.conf().set("spark.sql.files.openCostInBytes", "4096");
-  }
-
   /** Partitions of an input that is large enough. */
   static int wanted(SparkSession spark) {
     return Cluster.concurrentTasks(spark.sparkContext()) * ROUNDS;
-  }
-
-  /** Partitions of rows that can be cut anywhere: long enough for full batches, in even rounds. */
-  static int wanted(SparkSession spark, int rows) {
-    return wanted(Cluster.concurrentTasks(spark.sparkContext()), rows, 1);
   }
 
   private static int wanted(int concurrentTasks, long rows, int minTaskRows) {
@@ -55,32 +45,119 @@ public record Partitions(Dataset<Row> rows, long rowCount, int concurrentTasks) 
   }
 
   /**
-   * Counts the rows, and moves them where the files' own cuts leave too few or too uneven
-   * partitions.
+   * What a chunk's Spark job reads.
    *
+   * @param ranges of the chunk
+   * @param about rows that the ranges have, as far as one can tell
    * @param minTaskRows rows that are worth a Spark task of their own
    */
-  public static Partitions of(SparkSession spark, Dataset<Row> rows, int minTaskRows) {
+  public static Partitions of(
+      SparkSession spark,
+      InputReader reader,
+      StructType schema,
+      List<Address> ranges,
+      long about,
+      int minTaskRows) {
+    InputFormat format = reader.format();
     int concurrentTasks = Cluster.concurrentTasks(spark.sparkContext());
+    boolean anywhere =
+        format == InputFormat.image
+            || (format != InputFormat.parquet
+                && ranges.stream().allMatch(r -> format.isSplittable(r.path())));
+    if (anywhere) {
+      List<List<Address>> cut = cut(ranges, wanted(concurrentTasks, about, minTaskRows), format);
+      return new Partitions(reader.rows(schema, cut), concurrentTasks);
+    }
+    List<List<Address>> cut = cut(ranges, wanted(spark), format);
+    return spread(
+        concurrentTasks, reader.rows(schema, cut), reader.count(schema, cut), minTaskRows);
+  }
+
+  /** The same for rows that come from elsewhere. */
+  static Partitions of(SparkSession spark, Dataset<Row> rows, int minTaskRows) {
     List<Row> counts =
         rows.select(spark_partition_id().as("p")).groupBy("p").count().collectAsList();
-    long total = counts.stream().mapToLong(c -> c.getLong(1)).sum();
-    long largest = counts.stream().mapToLong(c -> c.getLong(1)).max().orElse(0);
+    return spread(
+        Cluster.concurrentTasks(spark.sparkContext()),
+        rows,
+        counts.stream().mapToLong(c -> c.getLong(1)).toArray(),
+        minTaskRows);
+  }
+
+  /** The first rows of ranges. */
+  public static Partitions first(
+      SparkSession spark,
+      InputReader reader,
+      StructType schema,
+      List<Address> ranges,
+      int rows,
+      int minTaskRows) {
+    List<List<Address>> cut = cut(ranges, wanted(spark), reader.format());
+    return of(spark, reader.rows(schema, cut).limit(rows), minTaskRows);
+  }
+
+  /**
+   * Cuts ranges into so many parts of one weight, in their order. Files that cannot be cut stay
+   * whole, so that there may be fewer parts.
+   */
+  static List<List<Address>> cut(List<Address> ranges, int wanted, InputFormat format) {
+    long total = ranges.stream().mapToLong(format::weight).sum();
+    List<List<Address>> parts = new ArrayList<>();
+    List<Address> part = new ArrayList<>();
+    long done = 0;
+    for (Address range : ranges) {
+      Address rest = range;
+      while (true) {
+        // Where the part ends that is being filled, by the weight before it.
+        long end = total * (parts.size() + 1L) / wanted;
+        long room = end - done;
+        if (format.weight(rest) <= room
+            || format == InputFormat.image
+            || !format.isSplittable(rest.path())) {
+          part.add(rest);
+          done += format.weight(rest);
+          break;
+        }
+        if (room > 0) {
+          part.add(rest.range(rest.start(), rest.start() + room));
+          rest = rest.range(rest.start() + room, rest.end());
+          done += room;
+        }
+        parts.add(part);
+        part = new ArrayList<>();
+      }
+      while (parts.size() < wanted - 1 && done >= total * (parts.size() + 1L) / wanted) {
+        if (part.isEmpty()) {
+          break;
+        }
+        parts.add(part);
+        part = new ArrayList<>();
+      }
+    }
+    if (!part.isEmpty()) {
+      parts.add(part);
+    }
+    return parts;
+  }
+
+  /** Moves rows where the files' own cuts leave too few or too uneven partitions. */
+  private static Partitions spread(
+      int concurrentTasks, Dataset<Row> rows, long[] counts, int minTaskRows) {
+    long total = Arrays.stream(counts).sum();
+    long filled = Arrays.stream(counts).filter(c -> c > 0).count();
+    long largest = Arrays.stream(counts).max().orElse(0);
     int wanted = wanted(concurrentTasks, total, minTaskRows);
-    if (counts.size() >= Math.min(total, Math.min(concurrentTasks, wanted))
+    if (filled >= Math.min(total, Math.min(concurrentTasks, wanted))
         && largest <= 2 * Math.max(minTaskRows, total / wanted)) {
-      return new Partitions(rows, total, concurrentTasks);
+      return new Partitions(rows, concurrentTasks);
     }
     LOG.info(
-        "the input comes in {} parts: moving {} rows into {} even ones",
-        counts.size(),
-        total,
-        wanted);
+        "the input comes in {} parts: moving {} rows into {} even ones", filled, total, wanted);
     Dataset<Row> spread =
         rows.withColumn(POSITION, monotonically_increasing_id())
             .repartitionByRange(wanted, col(POSITION))
             .sortWithinPartitions(POSITION)
             .drop(POSITION);
-    return new Partitions(spread, total, concurrentTasks);
+    return new Partitions(spread, concurrentTasks);
   }
 }

@@ -3,6 +3,8 @@ package io.lakegen.jobs.run;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.jobs.input.BoundInputs;
+import io.lakegen.jobs.input.InputFiles;
+import io.lakegen.jobs.input.InputReader;
 import io.lakegen.model.ModelPack;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -10,31 +12,42 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.SortedMap;
-import org.apache.spark.sql.Dataset;
-import org.apache.spark.sql.Row;
+import org.apache.spark.sql.types.StructType;
 
 /**
  * A job that was checked and can run.
  *
  * @param pack the model, as the driver found it
- * @param rows the input
- * @param inputs what the task reads of them
+ * @param files the input, without what is done
+ * @param reader reads it
+ * @param schema of the input files
+ * @param inputs what the task reads of their rows
  * @param keyColumns input columns that make a row's key
  * @param outputColumns input columns that are passed through
  * @param output where the results go
+ * @param history committed chunks that the run goes on with
  */
 public record Job(
     JobSpec spec,
     ModelPack pack,
-    Dataset<Row> rows,
+    InputFiles files,
+    InputReader reader,
+    StructType schema,
     BoundInputs inputs,
     List<String> keyColumns,
     List<String> outputColumns,
-    RunOutput output) {
+    RunOutput output,
+    List<Commit> history) {
 
   public Job {
     keyColumns = List.copyOf(keyColumns);
     outputColumns = List.copyOf(outputColumns);
+    history = List.copyOf(history);
+  }
+
+  /** Whether the run takes the place of those before it. */
+  boolean replaces() {
+    return spec.get(JobOptions.MODE) == Mode.overwrite;
   }
 
   String name() {
@@ -47,17 +60,28 @@ public record Job(
    * nothing, since every row's lineage holds a seed made of it.
    */
   public SortedMap<String, Object> params() {
+    return params(spec);
+  }
+
+  static SortedMap<String, Object> params(JobSpec spec) {
     SortedMap<String, Object> params = spec.options().canonical(spec.task().data().allOptions());
     params.put("seed", spec.get(JobOptions.SEED));
-    params.put("task", name());
+    params.put("task", spec.task().data().name());
     return params;
+  }
+
+  static String paramsSha256(JobSpec spec) {
+    return sha256(params(spec));
   }
 
   /** Digest of {@link #params} as JSON, in the order of their names. */
   public String paramsSha256() {
+    return sha256(params());
+  }
+
+  private static String sha256(SortedMap<String, Object> params) {
     try {
-      byte[] json =
-          new ObjectMapper().writeValueAsString(params()).getBytes(StandardCharsets.UTF_8);
+      byte[] json = new ObjectMapper().writeValueAsString(params).getBytes(StandardCharsets.UTF_8);
       return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(json));
     } catch (JsonProcessingException | NoSuchAlgorithmException e) {
       throw new IllegalStateException("parameters are plain values and every JDK has SHA-256", e);

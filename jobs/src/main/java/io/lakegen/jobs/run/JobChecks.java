@@ -2,9 +2,9 @@ package io.lakegen.jobs.run;
 
 import io.lakegen.jobs.input.BoundInputs;
 import io.lakegen.jobs.input.Cluster;
+import io.lakegen.jobs.input.Coverage;
 import io.lakegen.jobs.input.InputFiles;
 import io.lakegen.jobs.input.InputReader;
-import io.lakegen.jobs.input.Partitions;
 import io.lakegen.model.Devices;
 import io.lakegen.model.InvalidPackException;
 import io.lakegen.model.ModelPack;
@@ -26,6 +26,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.types.StructType;
 
 /**
  * The checks before a job. Each adds what it finds to one list and goes on, so that no mistake
@@ -51,8 +52,13 @@ final class JobChecks {
     Optional<ModelPack> pack = pack();
     Optional<RunOutput> output =
         required(JobOptions.OUTPUT).flatMap(uri -> RunOutput.check(uri, conf, problems));
-    Optional<InputFiles> files = files();
-    Optional<Dataset<Row>> rows = files.flatMap(this::read);
+    History history = new History(spec, pack, output);
+    history.check(problems);
+    Optional<InputFiles> files = files(history.coverage());
+    Optional<InputReader> reader = files.map(this::reader);
+    Optional<StructType> schema =
+        reader.flatMap(r -> schema(r, files.orElseThrow(), history.schema()));
+    Optional<Dataset<Row>> rows = schema.map(s -> reader.orElseThrow().rows(s, List.of()));
     Optional<BoundInputs> inputs =
         rows.map(r -> BoundInputs.bind(r.schema(), files.orElseThrow(), taskInputs(), problems));
     List<String> keyColumns =
@@ -60,15 +66,17 @@ final class JobChecks {
     List<String> outputColumns = inputs.map(i -> outputColumns(keyColumns, i)).orElse(List.of());
     checkColumnNames(outputColumns);
     problems.throwIfAny();
-    Integer limit = spec.get(JobOptions.LIMIT);
     return new Job(
         spec,
         pack.orElseThrow(),
-        limit == null ? rows.orElseThrow() : rows.orElseThrow().limit(limit),
+        files.orElseThrow(),
+        reader.orElseThrow(),
+        schema.orElseThrow(),
         inputs.orElseThrow(),
         keyColumns,
         outputColumns,
-        output.orElseThrow());
+        output.orElseThrow(),
+        history.chunks());
   }
 
   private List<Input> taskInputs() {
@@ -143,20 +151,29 @@ final class JobChecks {
     }
   }
 
-  private Optional<InputFiles> files() {
+  private Optional<InputFiles> files(Coverage done) {
     List<String> uris = spec.get(JobOptions.INPUT);
     if (uris.isEmpty()) {
       missing(JobOptions.INPUT);
       return Optional.empty();
     }
-    return InputFiles.find(uris, spec.get(JobOptions.INPUT_FORMAT), conf, problems);
+    return InputFiles.find(uris, spec.get(JobOptions.INPUT_FORMAT), done, conf, problems);
   }
 
-  private Optional<Dataset<Row>> read(InputFiles files) {
-    Partitions.configure(spark);
+  private InputReader reader(InputFiles files) {
+    String column = spec.get(task.data().arguments().get(0).column());
+    return new InputReader(spark, files, column);
+  }
+
+  /** The columns of what is left, behind those of what is done. */
+  private Optional<StructType> schema(
+      InputReader reader, InputFiles files, Optional<StructType> before) {
+    if (files.left().isEmpty() && before.isPresent()) {
+      return before;
+    }
     try {
-      String column = spec.get(task.data().arguments().get(0).column());
-      return Optional.of(new InputReader(spark).read(files, column));
+      StructType now = reader.schema(files.left());
+      return Optional.of(before.map(b -> reader.merge(b, now, problems)).orElse(now));
     } catch (Exception e) {
       // Spark's AnalysisException is checked but not declared by its readers.
       if (e instanceof InterruptedException) {

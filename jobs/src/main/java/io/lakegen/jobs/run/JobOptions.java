@@ -28,8 +28,32 @@ public final class JobOptions {
           "output",
           null,
           "URI",
-          "Folder for the results, run_id=ID/part-*.parquet, and the manifest"
-              + " _lakegen/runs/ID.json, written last: a run without it does not count.");
+          "Folder for the results: good rows in run_id=ID/chunk=N/*.parquet, error rows in"
+              + " _errors.");
+
+  public static final Option<Mode> MODE =
+      Option.ofEnum(
+          "mode",
+          Mode.class,
+          Mode.resume,
+          "MODE",
+          "resume leaves the rows that the output holds and does what is left; overwrite does"
+              + " everything and drops them when that is committed.");
+
+  public static final Option<CommitEvery> COMMIT_EVERY =
+      Option.of(
+          "commit-every",
+          "TIME|ROWS",
+          "a time such as 90s, 10m or 2h, or a number of rows",
+          CommitEvery::parse,
+          CommitEvery.parse("10m"),
+          "10m",
+          "Most work that a crash can cost: the run commits a chunk in half of this time, or of"
+              + " this many rows.");
+
+  public static final Option<Boolean> RETRY_ERRORS =
+      Option.flag(
+          "retry-errors", "Try the rows again that earlier runs wrote to _errors, and no others.");
 
   public static final Option<Devices.Choice> DEVICE =
       Option.ofEnum(
@@ -94,6 +118,9 @@ public final class JobOptions {
                 INPUT_FORMAT,
                 MODEL,
                 OUTPUT,
+                MODE,
+                COMMIT_EVERY,
+                RETRY_ERRORS,
                 DEVICE,
                 batchBudget(unit.counts(), defaults),
                 SEED,

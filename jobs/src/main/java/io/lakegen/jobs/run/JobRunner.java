@@ -1,142 +1,266 @@
 package io.lakegen.jobs.run;
 
-import static org.apache.spark.sql.functions.coalesce;
-import static org.apache.spark.sql.functions.col;
-import static org.apache.spark.sql.functions.lit;
-
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lakegen.jobs.input.Address;
 import io.lakegen.jobs.input.Cluster;
 import io.lakegen.jobs.input.Partitions;
+import io.lakegen.jobs.input.Remaining;
+import io.lakegen.jobs.run.ChunkTask.Outcome;
 import io.lakegen.spark.CountersAccumulator;
 import io.lakegen.spark.OutputSchema;
-import io.lakegen.spark.PartitionScorer;
 import io.lakegen.spark.ScoringPlan;
-import io.lakegen.task.Result;
-import io.lakegen.task.TaskDefinition;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.time.Instant;
-import java.util.LinkedHashMap;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
-import org.apache.spark.SparkContext;
-import org.apache.spark.api.java.JavaRDD;
-import org.apache.spark.sql.DataFrameWriter;
-import org.apache.spark.sql.Dataset;
-import org.apache.spark.sql.Row;
-import org.apache.spark.sql.SaveMode;
-import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.classic.SparkSession;
-import org.apache.spark.sql.types.DataTypes;
-import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.util.SerializableConfiguration;
 
 /**
- * Runs a checked job: counts and spreads the input, scores and writes it, reconciles the counts,
- * commits the manifest.
+ * Runs a checked job, chunk by chunk. Where the last tasks of a chunk leave cores idle, the next
+ * chunk begins; so two are under way at times, and what a crash can cost is kept to what {@code
+ * --commit-every} says by making each half as large.
  */
 final class JobRunner {
+  /** Rows of the first chunk, for each task at once: it shows how fast the job is. */
+  private static final int FIRST_ROWS = 4;
+
+  /** A chunk has at most so many times the rows of the one before. */
+  private static final int GROWTH = 8;
+
   private final SparkSession spark;
   private final PrintStream progressOut;
+  private final Job job;
+  private final CommitEvery every;
+  private final String runId;
+  private final CountersAccumulator counters = new CountersAccumulator();
+  private final Map<String, Long> errors = new TreeMap<>();
+  private long input;
+  private long ok;
+  private long failed;
+  private int next;
 
-  JobRunner(SparkSession spark, PrintStream progressOut) {
+  JobRunner(SparkSession spark, Job job, PrintStream progressOut) {
     this.spark = spark;
+    this.job = job;
     this.progressOut = progressOut;
+    this.every = job.spec().get(JobOptions.COMMIT_EVERY);
+    List<Commit> pending = job.replaces() ? job.history() : List.of();
+    // A run that is to replace others must be one run when it does, crash or not.
+    this.runId = pending.isEmpty() ? RunOutput.newRunId() : pending.get(0).runId();
+    this.next = pending.stream().mapToInt(Commit::chunk).max().orElse(-1) + 1;
   }
 
   /**
-   * Runs a job to its commit.
+   * Runs the job to its last commit.
    *
-   * @throws IOException if the output cannot be written
-   * @throws IllegalStateException if the committed output does not hold every input row once;
-   *     nothing counts then
+   * @throws IOException if the output cannot be written; chunks that are committed by then count
+   * @throws IllegalStateException if a chunk does not hold every input row; it does not count then
    */
-  RunSummary run(Job job) throws IOException {
-    Instant started = Instant.now();
+  RunSummary run() throws IOException {
     long start = System.nanoTime();
-    String runId = RunOutput.newRunId();
-    Path rows = job.output().rows(runId);
-    TaskDefinition task = job.spec().task();
-    Optional<String> indexColumn = task.indexColumn(job.spec().options());
-    Partitions partitions = Partitions.of(spark, job.rows(), task.data().minTaskRows());
-    CountersAccumulator counters = new CountersAccumulator();
-    SparkContext context = spark.sparkContext();
-    context.register(counters, Progress.COUNTERS);
-    try (Progress progress =
-        new Progress(job.name(), partitions.rowCount(), counters, context, progressOut)) {
+    long skipped = job.history().stream().mapToLong(c -> c.counts().input()).sum();
+    spark.sparkContext().register(counters, Progress.COUNTERS);
+    try (Lease lease = job.output().lease(runId)) {
+      if (!job.output().log().isCurrent()) {
+        throw new IOException(
+            job.output().root() + ": another run has committed to it meanwhile; start again");
+      }
+      job.output().recover(!job.history().isEmpty());
+      if (job.spec().get(JobOptions.LIMIT) != null) {
+        limited(lease);
+      } else if (!job.files().left().isEmpty()) {
+        chunks(lease);
+      }
+      if (job.replaces()) {
+        job.output().log().append(Commit.replacement(runId, Instant.now().toString()));
+        job.output().replace(runId);
+      }
+      job.output().tidy();
+    }
+    return new RunSummary(
+        skipped + input,
+        ok,
+        failed,
+        skipped,
+        errors,
+        (System.nanoTime() - start) / 1e9,
+        Cluster.concurrentTasks(spark.sparkContext()),
+        counters.value());
+  }
+
+  private void limited(Lease lease) throws IOException {
+    int rows = job.spec().get(JobOptions.LIMIT);
+    Partitions partitions =
+        Partitions.first(
+            spark, job.reader(), job.schema(), job.files().left(), rows, minTaskRows());
+    try (Progress progress = progress(() -> rows)) {
       progress.start();
-      write(job, runId, job.inputs().load(partitions.rows()), counters, rows);
-    } catch (RuntimeException e) {
-      rows.getFileSystem(context.hadoopConfiguration()).delete(rows, true);
-      throw e;
+      run(new Chunk(spark, job, runId, next++, List.of()), partitions, lease);
     }
-    Map<String, Long> errors = new TreeMap<>();
-    long ok = count(rows, indexColumn, errors);
-    long failed = errors.values().stream().mapToLong(Long::longValue).sum();
-    RunSummary summary =
-        new RunSummary(
-            partitions.rowCount(),
-            ok,
-            failed,
-            0,
-            errors,
-            (System.nanoTime() - start) / 1e9,
-            partitions.concurrentTasks(),
-            counters.value());
-    if (!summary.reconciles()) {
-      throw new IllegalStateException(
-          String.format(
-              "run %s holds %d good and %d failed rows (expected: %d in all, as the input has). It is not committed;"
-                  + " was the input changed meanwhile?",
-              runId, ok, failed, partitions.rowCount()));
+  }
+
+  private Progress progress(java.util.function.LongSupplier total) {
+    return new Progress(job.name(), total, counters, spark.sparkContext(), progressOut);
+  }
+
+  private int minTaskRows() {
+    return job.spec().task().data().minTaskRows();
+  }
+
+  private void chunks(Lease lease) throws IOException {
+    Remaining remaining = Remaining.of(job.reader(), job.schema(), job.files().left());
+    ExecutorService drivers = Executors.newFixedThreadPool(2);
+    List<Future<?>> underWay = new ArrayList<>();
+    long[] taken = {0};
+    try (Progress progress = progress(() -> taken[0] + remaining.rows())) {
+      progress.start();
+      Chunk last = null;
+      long rows = firstRows();
+      while (!remaining.isEmpty()) {
+        if (last != null) {
+          last.ending().join();
+          rows = nextRows(last, rows);
+        }
+        while (underWay.size() > 1 || (!underWay.isEmpty() && underWay.get(0).isDone())) {
+          await(underWay.remove(0));
+        }
+        List<Address> ranges = remaining.take(rows);
+        long about = remaining.rows(ranges);
+        taken[0] += about;
+        Chunk chunk = new Chunk(spark, job, runId, next++, ranges);
+        underWay.add(
+            drivers.submit(
+                () -> {
+                  try {
+                    Partitions partitions =
+                        Partitions.of(
+                            spark, job.reader(), job.schema(), ranges, about, minTaskRows());
+                    long found = run(chunk, partitions, lease);
+                    remaining.learn(ranges, found);
+                    return null;
+                  } finally {
+                    chunk.ending().complete(null);
+                  }
+                }));
+        last = chunk;
+      }
+      while (!underWay.isEmpty()) {
+        await(underWay.remove(0));
+      }
+    } finally {
+      // After a failure the other chunk may still come to its end: what is done is done.
+      drivers.shutdown();
+      for (Future<?> other : underWay) {
+        settle(other);
+      }
     }
+  }
+
+  private long firstRows() {
+    return every.rows() > 0
+        ? Math.max(1, every.rows() / 2)
+        : (long) Cluster.concurrentTasks(spark.sparkContext()) * FIRST_ROWS * minTaskRows();
+  }
+
+  private long nextRows(Chunk last, long rows) {
+    if (every.rows() > 0) {
+      return Math.max(1, every.rows() / 2);
+    }
+    double wanted = last.rowsPerSecond() * every.seconds() / 2;
+    return (long) Math.max(1, Math.min(wanted, (double) rows * GROWTH));
+  }
+
+  private static void await(Future<?> chunk) throws IOException {
+    try {
+      chunk.get();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof IOException io) {
+        throw io;
+      }
+      throw e.getCause() instanceof RuntimeException runtime
+          ? runtime
+          : new IllegalStateException(e.getCause());
+    }
+  }
+
+  private static void settle(Future<?> chunk) {
+    try {
+      await(chunk);
+    } catch (IOException | RuntimeException e) {
+      org.slf4j.LoggerFactory.getLogger(JobRunner.class).warn("another chunk failed too", e);
+    }
+  }
+
+  /** Runs a chunk to its commit. */
+  private long run(Chunk chunk, Partitions partitions, Lease lease) throws IOException {
+    Instant started = Instant.now();
+    List<Outcome> outcomes = chunk.run(partitions, this::plan, counters);
     String files = job.spec().get(JobOptions.FILES);
     if (files != null) {
-      String image = task.results(job.spec().options()).get(0).name();
-      new ImageFileExport(files, image, indexColumn).write(spark, rows);
+      String image = job.spec().task().results(job.spec().options()).get(0).name();
+      new ImageFileExport(files, image, job.spec().task().indexColumn(job.spec().options()))
+          .write(spark, chunk.rows());
     }
-    job.output().commit(runId, manifest(job, runId, started, summary));
-    return summary;
+    Commit commit = commit(chunk, started, outcomes);
+    synchronized (this) {
+      lease.check();
+      job.output().log().append(commit);
+      job.output().publish(commit);
+      input += commit.counts().input();
+      ok += commit.counts().ok();
+      failed += commit.counts().failed();
+      commit.errors().forEach((type, n) -> errors.merge(type, n, Long::sum));
+    }
+    return commit.counts().input();
   }
 
-  private void write(
-      Job job, String runId, Dataset<Row> rows, CountersAccumulator counters, Path target) {
-    JavaRDD<InternalRow> input =
-        ((org.apache.spark.sql.classic.Dataset<Row>) rows).queryExecution().toRdd().toJavaRDD();
-    JavaRDD<InternalRow> scored =
-        input.mapPartitions(new PartitionScorer(plan(job, runId, rows.schema()), counters), true);
-    List<Result> results = job.spec().task().results(job.spec().options());
-    StructType schema = OutputSchema.of(rows.schema(), job.outputColumns(), results);
-    Dataset<Row> output = spark.internalCreateDataFrame(scored.rdd(), schema, false);
-    DataFrameWriter<Row> writer = output.write().mode(SaveMode.ErrorIfExists);
-    for (StructField field : schema.fields()) {
-      if (field.dataType().equals(DataTypes.BinaryType)) {
-        // Images: Parquet would guess their size from the first hundred and buffer gigabytes.
-        writer
-            .option("parquet.page.size.row.check.min", "1")
-            .option("parquet.block.row.count.limit", "256")
-            .option("parquet.enable.dictionary#" + field.name(), "false");
-      }
-    }
-    for (Result result : results) {
-      if (result.type() == Result.Type.VECTOR) {
-        // Vectors never repeat: a dictionary over their elements costs time and memory and is
-        // thrown away in the end.
-        writer.option("parquet.enable.dictionary#" + result.name() + ".list.element", "false");
-      }
-    }
-    writer.parquet(target.toString());
+  private Commit commit(Chunk chunk, Instant started, List<Outcome> outcomes) throws IOException {
+    return new Commit(
+        Commit.FORMAT,
+        false,
+        job.replaces(),
+        runId,
+        chunk.number(),
+        started.toString(),
+        Instant.now().toString(),
+        job.name(),
+        job.spec().get(JobOptions.INPUT),
+        job.files().format().name(),
+        job.spec().get(JobOptions.LIMIT),
+        job.pack().spec().source().id(),
+        job.pack().sha256(),
+        job.params(),
+        job.paramsSha256(),
+        new ObjectMapper().readTree(job.schema().json()),
+        Chunk.counts(outcomes),
+        Chunk.errors(outcomes),
+        Double.parseDouble(String.format(Locale.ROOT, "%.3f", chunk.seconds())),
+        outcomes.stream().flatMap(o -> o.files().stream()).sorted().toList(),
+        Commit.covers(chunk.ranges()),
+        List.of());
   }
 
-  private ScoringPlan plan(Job job, String runId, StructType schema) {
+  private ScoringPlan plan(StructType schema) {
     JobSpec spec = job.spec();
     int threads = Cluster.threadsPerTask(spark.sparkContext());
     Configuration conf = spark.sparkContext().hadoopConfiguration();
     Long batchBudget = spec.get(JobOptions.BATCH_BUDGET);
+    List<String> passed = new ArrayList<>(job.outputColumns());
+    passed.add(OutputSchema.FILE);
     return new ScoringPlan(
         spec.task(),
         spec.options().only(spec.task().data().allOptions()),
@@ -151,55 +275,10 @@ final class JobRunner {
         batchBudget == null ? 0 : batchBudget,
         schema,
         job.keyColumns(),
-        job.outputColumns(),
+        passed,
         spec.get(JobOptions.SEED),
         job.paramsSha256(),
         runId,
         new SerializableConfiguration(conf));
-  }
-
-  /**
-   * Counts input rows in the committed files: good ones are returned, bad ones go into {@code
-   * errors} by stage and type.
-   */
-  private long count(Path rows, Optional<String> indexColumn, Map<String, Long> errors) {
-    Dataset<Row> output = spark.read().parquet(rows.toString());
-    if (indexColumn.isPresent()) {
-      output = output.where(coalesce(col(indexColumn.get()), lit(0)).equalTo(0));
-    }
-    long ok = 0;
-    for (Row row : output.groupBy(col("error.stage"), col("error.type")).count().collectAsList()) {
-      if (row.isNullAt(0)) {
-        ok += row.getLong(2);
-      } else {
-        errors.merge(row.getString(0) + "/" + row.getString(1), row.getLong(2), Long::sum);
-      }
-    }
-    return ok;
-  }
-
-  private static Map<String, Object> manifest(
-      Job job, String runId, Instant started, RunSummary summary) {
-    Map<String, Object> manifest = new LinkedHashMap<>();
-    manifest.put("format", 1);
-    manifest.put("run_id", runId);
-    manifest.put("job", job.name());
-    manifest.put("started", started.toString());
-    manifest.put("finished", Instant.now().toString());
-    manifest.put("input", job.spec().get(JobOptions.INPUT));
-    manifest.put("model", job.pack().spec().source().id());
-    manifest.put("model_sha256", job.pack().sha256());
-    manifest.put("params", job.params());
-    manifest.put("params_sha256", job.paramsSha256());
-    Map<String, Long> counts = new LinkedHashMap<>();
-    counts.put("input", summary.input());
-    counts.put("ok", summary.ok());
-    counts.put("failed", summary.failed());
-    counts.put("skipped", summary.skipped());
-    manifest.put("rows", counts);
-    manifest.put("errors", new TreeMap<>(summary.errors()));
-    manifest.put("seconds", summary.seconds());
-    manifest.put("stage_seconds", summary.stageSeconds());
-    return manifest;
   }
 }

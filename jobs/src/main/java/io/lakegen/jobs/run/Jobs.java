@@ -34,7 +34,7 @@ public final class Jobs {
    * @param progress gets a line now and then
    * @throws InvalidArgumentsException if it cannot run; nothing was done then
    * @throws IOException if the output cannot be written
-   * @throws IllegalStateException if the output does not hold every input row; nothing counts then
+   * @throws IllegalStateException if a chunk does not hold every input row; it does not count then
    */
   public static RunSummary run(SparkSession spark, JobSpec spec, PrintStream progress)
       throws IOException {
@@ -44,6 +44,6 @@ public final class Jobs {
   /** Runs a job that was checked, as {@link #run(SparkSession, JobSpec, PrintStream)} does. */
   public static RunSummary run(SparkSession spark, Job job, PrintStream progress)
       throws IOException {
-    return new JobRunner((org.apache.spark.sql.classic.SparkSession) spark, progress).run(job);
+    return new JobRunner((org.apache.spark.sql.classic.SparkSession) spark, job, progress).run();
   }
 }

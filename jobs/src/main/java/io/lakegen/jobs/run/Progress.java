@@ -10,6 +10,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 import org.apache.spark.SparkContext;
 import org.apache.spark.scheduler.AccumulableInfo;
 import org.apache.spark.scheduler.SparkListener;
@@ -26,7 +27,7 @@ final class Progress extends SparkListener implements AutoCloseable {
   static final String COUNTERS = "lakegen";
 
   private final String job;
-  private final long total;
+  private final LongSupplier total;
   private final CountersAccumulator finished;
   private final Map<Long, Map<Counter, Long>> running = new ConcurrentHashMap<>();
   private final SparkContext context;
@@ -37,7 +38,11 @@ final class Progress extends SparkListener implements AutoCloseable {
       Executors.newSingleThreadScheduledExecutor(Progress::daemon);
 
   Progress(
-      String job, long total, CountersAccumulator finished, SparkContext context, PrintStream out) {
+      String job,
+      LongSupplier total,
+      CountersAccumulator finished,
+      SparkContext context,
+      PrintStream out) {
     this.job = job;
     this.total = total;
     this.finished = finished;
@@ -84,7 +89,12 @@ final class Progress extends SparkListener implements AutoCloseable {
 
   private void print() {
     String line =
-        line(job, total, sum(Counter.rows), sum(Counter.failed), (System.nanoTime() - start) / 1e9);
+        line(
+            job,
+            total.getAsLong(),
+            sum(Counter.rows),
+            sum(Counter.failed),
+            (System.nanoTime() - start) / 1e9);
     if (terminal) {
       out.print("\r" + line + "\u001b[K");
       out.flush();
@@ -98,15 +108,17 @@ final class Progress extends SparkListener implements AutoCloseable {
     for (Map<Counter, Long> task : running.values()) {
       sum += task.getOrDefault(counter, 0L);
     }
-    return Math.min(sum, total);
+    return sum;
   }
 
-  static String line(String job, long total, long rows, long failed, double seconds) {
+  /** The total is an estimate where nobody has counted the rows. */
+  static String line(String job, long about, long rows, long failed, double seconds) {
+    long total = Math.max(about, rows);
     double rate = seconds > 0 ? rows / seconds : 0;
     String left = rate > 0 ? duration((total - rows) / rate) + " left" : "starting";
     return String.format(
         Locale.ROOT,
-        "%s: %,d of %,d rows (%.0f %%), %,.1f rows/s, %,d failed, %s",
+        "%s: %,d of about %,d rows (%.0f %%), %,.1f rows/s, %,d failed, %s",
         job,
         rows,
         total,

@@ -1,45 +1,74 @@
 package io.lakegen.jobs.run;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import io.lakegen.problem.Problems;
+import java.io.FileNotFoundException;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.security.SecureRandom;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.HexFormat;
-import java.util.Map;
+import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * The output folder of a job: {@code run_id=<id>/part-*.parquet} and {@code
- * _lakegen/runs/<id>.json}, the manifest. A run counts only when its manifest is there.
+ * The output folder of jobs:
+ *
+ * <pre>
+ * run_id=ID/chunk=N/part-*.parquet          good rows
+ * _errors/run_id=ID/chunk=N/part-*.parquet  error rows
+ * _lakegen/commits/NNNNNNNNN.json.gz        what counts, see {@link CommitLog}
+ * _lakegen/lease                            who writes
+ * _lakegen/staging/ID-N/...                 chunks until they are committed
+ * _lakegen/pending/run_id=ID/chunk=N        chunks of a run that will replace the others
+ * </pre>
+ *
+ * <p>Where folders can be renamed, a chunk's files are staged, its entry is written to the log, and
+ * its folders are moved to their places; a crash between the last two is mended by {@link
+ * #recover}. An object store cannot rename: there the committer makes a chunk's files visible just
+ * before the log's entry is written, and {@link #recover} takes away those without one.
  */
 public final class RunOutput {
-  private static final ObjectMapper JSON =
-      new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+  private static final Logger LOG = LoggerFactory.getLogger(RunOutput.class);
+
+  private static final String ERRORS = "_errors";
+  private static final String OWN = "_lakegen";
 
   private final FileSystem fs;
   private final Path root;
+  private CommitLog log;
 
   private RunOutput(FileSystem fs, Path root) {
     this.fs = fs;
     this.root = root;
   }
 
+  /** An output that is there, or may be made. */
+  static RunOutput open(String uri, Configuration conf) throws IOException {
+    Path root = new Path(uri);
+    FileSystem fs = root.getFileSystem(conf);
+    RunOutput output = new RunOutput(fs, fs.makeQualified(root));
+    output.log = CommitLog.read(fs, output.own("commits"));
+    return output;
+  }
+
   /** Checks that a run can be written; empty if there are problems. */
   static Optional<RunOutput> check(String uri, Configuration conf, Problems problems) {
     try {
-      Path root = new Path(uri);
-      FileSystem fs = root.getFileSystem(conf);
-      RunOutput output = new RunOutput(fs, fs.makeQualified(root));
-      return output.clash(problems) ? Optional.empty() : Optional.of(output);
+      RunOutput output = open(uri, conf);
+      Optional<String> clash = output.clash();
+      clash.ifPresent(expected -> problems.add("output", output.root, expected));
+      return clash.isPresent() ? Optional.empty() : Optional.of(output);
     } catch (IOException | IllegalArgumentException e) {
       problems.add(
           "output",
@@ -49,51 +78,44 @@ public final class RunOutput {
     }
   }
 
-  private boolean clash(Problems problems) throws IOException {
+  private Optional<String> clash() throws IOException {
     if (!fs.exists(root)) {
       for (Path parent = root.getParent(); parent != null; parent = parent.getParent()) {
         if (fs.exists(parent)) {
-          if (fs.getFileStatus(parent).isFile()) {
-            problems.add("output", root, "a path below folders; " + parent + " is a file");
-            return true;
-          }
-          return false;
+          return fs.getFileStatus(parent).isFile()
+              ? Optional.of("a path below folders; " + parent + " is a file")
+              : Optional.empty();
         }
       }
-      return false;
+      return Optional.empty();
     }
     if (fs.getFileStatus(root).isFile()) {
-      problems.add("output", root, "a folder; a file is there");
-      return true;
+      return Optional.of("a folder; a file is there");
     }
-    Path runs = manifests();
-    if (fs.exists(runs) && fs.listStatus(runs).length > 0) {
-      problems.add(
-          "output",
-          root,
-          "a new folder; it holds the finished run " + fs.listStatus(runs)[0].getPath().getName());
-      return true;
+    if (fs.exists(own(""))) {
+      return writer().map(owner -> "a folder that no run writes to; " + owner);
     }
     for (FileStatus child : fs.listStatus(root)) {
-      if (!child.getPath().getName().startsWith("run_id=")
-          && !child.getPath().getName().equals("_lakegen")) {
-        problems.add(
-            "output", root, "a new or empty folder; it holds " + child.getPath().getName());
-        return true;
-      }
+      return Optional.of(
+          "a new or empty folder, or the output of a job; it holds " + child.getPath().getName());
     }
-    return false;
+    return Optional.empty();
   }
 
   /** An identifier that sorts by time and never comes twice. */
   static String newRunId() {
     byte[] random = new byte[3];
     new SecureRandom().nextBytes(random);
-    return DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'", java.util.Locale.ROOT)
+    return DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'", Locale.ROOT)
             .withZone(ZoneOffset.UTC)
             .format(Instant.now())
         + "-"
         + HexFormat.of().formatHex(random);
+  }
+
+  /** Whether a file system has no folders that could be renamed. */
+  static boolean isObjectStore(FileSystem fs) {
+    return fs.getScheme().startsWith("s3");
   }
 
   /** The folder. */
@@ -101,35 +123,201 @@ public final class RunOutput {
     return root;
   }
 
-  /** Where the rows of a run go. */
-  Path rows(String runId) {
-    return new Path(root, "run_id=" + runId);
+  FileSystem fileSystem() {
+    return fs;
   }
 
-  private Path manifests() {
-    return new Path(root, "_lakegen/runs");
+  CommitLog log() {
+    return log;
   }
 
-  /** Writes the manifest so that it is there whole or not at all. */
-  void commit(String runId, Map<String, Object> manifest) throws IOException {
-    byte[] content = JSON.writeValueAsBytes(manifest);
-    Path target = new Path(manifests(), runId + ".json");
-    if (fs.getScheme().startsWith("s3")) {
-      // An object store shows an object when its upload is complete, and has no atomic rename.
-      write(target, content);
+  private Path own(String path) {
+    return new Path(root, path.isEmpty() ? OWN : OWN + "/" + path);
+  }
+
+  /** Who writes now, in words. */
+  Optional<String> writer() throws IOException {
+    return Lease.owner(fs, own("lease"));
+  }
+
+  /** Takes the right to write. */
+  Lease lease(String runId) throws IOException {
+    fs.mkdirs(own(""));
+    return Lease.take(fs, own("lease"), runId);
+  }
+
+  /** Where a chunk's good rows stand, relative to what holds all runs. */
+  static String rows(String runId, int chunk) {
+    return "run_id=" + runId + "/chunk=" + chunk;
+  }
+
+  /** Where its error rows stand, likewise. */
+  static String errors(String runId, int chunk) {
+    return ERRORS + "/" + rows(runId, chunk);
+  }
+
+  /** The folder of all error rows. */
+  Path errors() {
+    return new Path(root, ERRORS);
+  }
+
+  /** Where the committer of a chunk puts {@link #rows} and {@link #errors}. */
+  Path destination(String runId, int chunk, boolean pending) {
+    if (isObjectStore(fs)) {
+      return pending ? own("pending") : root;
+    }
+    return own("staging/" + runId + "-" + chunk);
+  }
+
+  /** Makes the files of a committed chunk visible. */
+  void publish(Commit commit) throws IOException {
+    if (isObjectStore(fs)) {
       return;
     }
-    Path partial = new Path(root, "_lakegen/partial-" + runId + ".json");
-    write(partial, content);
-    fs.mkdirs(manifests());
-    if (!fs.rename(partial, target)) {
-      throw new IOException("cannot rename " + partial + " to " + target);
+    Path staged = destination(commit.runId(), commit.chunk(), commit.pending());
+    Path target = commit.pending() ? own("pending") : root;
+    for (String folder :
+        List.of(errors(commit.runId(), commit.chunk()), rows(commit.runId(), commit.chunk()))) {
+      move(new Path(staged, folder), new Path(target, folder));
+    }
+    fs.delete(staged, true);
+  }
+
+  /** Removes the folders that only a run needs. */
+  void tidy() throws IOException {
+    fs.delete(own("staging"), true);
+    if (log.pending().isEmpty()) {
+      fs.delete(own("pending"), true);
     }
   }
 
-  private void write(Path path, byte[] content) throws IOException {
-    try (OutputStream out = fs.create(path, true)) {
-      out.write(content);
+  private void move(Path from, Path to) throws IOException {
+    if (!fs.exists(from)) {
+      return;
+    }
+    fs.mkdirs(to.getParent());
+    if (fs.exists(to) || !fs.rename(from, to)) {
+      throw new IOException("cannot rename " + from + " to " + to);
+    }
+  }
+
+  /** Removes what a failed chunk may have left. */
+  void discard(String runId, int chunk, boolean pending) throws IOException {
+    Path destination = destination(runId, chunk, pending);
+    if (isObjectStore(fs)) {
+      fs.delete(new Path(destination, rows(runId, chunk)), true);
+      fs.delete(new Path(destination, errors(runId, chunk)), true);
+    } else {
+      fs.delete(destination, true);
+    }
+  }
+
+  /** Removes the error rows of chunks that were tried again. */
+  void dropErrors(List<String> chunks) throws IOException {
+    for (String id : chunks) {
+      int slash = id.lastIndexOf('/');
+      String runId = id.substring(0, slash);
+      fs.delete(new Path(root, errors(runId, Integer.parseInt(id.substring(slash + 1)))), true);
+    }
+  }
+
+  /** Makes the pending chunks of a run, now committed as a whole, take the place of all others. */
+  void replace(String runId) throws IOException {
+    Set<String> keep = new HashSet<>(Set.of("run_id=" + runId));
+    for (Path runs : List.of(root, errors())) {
+      for (FileStatus run : runFolders(runs)) {
+        if (!keep.contains(run.getPath().getName())) {
+          fs.delete(run.getPath(), true);
+        }
+      }
+    }
+    move(own("pending/" + ERRORS + "/run_id=" + runId), new Path(errors(), "run_id=" + runId));
+    move(own("pending/run_id=" + runId), new Path(root, "run_id=" + runId));
+  }
+
+  /**
+   * Puts in order what dead runs have left: finishes what is committed, removes what is not. Only
+   * for the owner of the lease.
+   *
+   * @param keepPending whether the pending chunks of the last run will be gone on with
+   */
+  void recover(boolean keepPending) throws IOException {
+    PendingUploads.abort(fs, root);
+    List<Commit> chunks = log.chunks();
+    if (!isObjectStore(fs)) {
+      for (Commit commit : chunks) {
+        if (fs.exists(destination(commit.runId(), commit.chunk(), commit.pending()))) {
+          LOG.info("publishing chunk {}, which was committed before a crash", commit.id());
+          publish(commit);
+        }
+      }
+      if (keepPending) {
+        for (Commit commit : log.pending()) {
+          if (fs.exists(destination(commit.runId(), commit.chunk(), true))) {
+            publish(commit);
+          }
+        }
+      }
+    }
+    Set<String> runs = new HashSet<>();
+    chunks.forEach(c -> runs.add(c.runId()));
+    for (String run : runs) {
+      if (fs.exists(own("pending/run_id=" + run))
+          || fs.exists(own("pending/" + ERRORS + "/run_id=" + run))) {
+        replace(run);
+      }
+    }
+    fs.delete(own("staging"), true);
+    if (keepPending) {
+      sweep(own("pending"), log.pending(), Set.of());
+    } else {
+      fs.delete(own("pending"), true);
+    }
+    sweep(root, chunks, log.retried());
+  }
+
+  /** Removes chunks that are not in the log. */
+  private void sweep(Path folder, List<Commit> chunks, Set<String> retried) throws IOException {
+    Set<String> rows = new HashSet<>();
+    Set<String> errors = new HashSet<>();
+    for (Commit commit : chunks) {
+      rows.add(rows(commit.runId(), commit.chunk()));
+      if (!retried.contains(commit.id())) {
+        errors.add(rows(commit.runId(), commit.chunk()));
+      }
+    }
+    sweep(folder, rows);
+    sweep(new Path(folder, ERRORS), errors);
+  }
+
+  private void sweep(Path folder, Set<String> keep) throws IOException {
+    for (FileStatus run : runFolders(folder)) {
+      boolean empty = true;
+      for (FileStatus chunk : fs.listStatus(run.getPath())) {
+        if (keep.contains(run.getPath().getName() + "/" + chunk.getPath().getName())) {
+          empty = false;
+        } else {
+          LOG.info("removing {}, which no run has committed", chunk.getPath());
+          fs.delete(chunk.getPath(), true);
+        }
+      }
+      if (empty) {
+        fs.delete(run.getPath(), true);
+      }
+    }
+  }
+
+  private List<FileStatus> runFolders(Path folder) throws IOException {
+    try {
+      List<FileStatus> runs = new ArrayList<>();
+      for (FileStatus child : fs.listStatus(folder)) {
+        if (child.isDirectory() && child.getPath().getName().startsWith("run_id=")) {
+          runs.add(child);
+        }
+      }
+      return runs;
+    } catch (FileNotFoundException e) {
+      return List.of();
     }
   }
 }

@@ -7,13 +7,13 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * What a run did. The row counts come from the committed output, the times from the tasks'
+ * What a run did. The row counts are those of the committed chunks, the times come from the tasks'
  * counters.
  *
  * @param input rows that came in
  * @param ok input rows with a result
  * @param failed input rows with an error
- * @param skipped input rows that an earlier run had done
+ * @param skipped input rows of chunks that earlier runs had committed
  * @param errors error rows by stage and type
  * @param seconds wall-clock time
  * @param concurrentTasks Spark tasks that ran at once
@@ -43,10 +43,6 @@ public record RunSummary(
     stages.put(Counter.inferNanos, "infer");
     stages.put(Counter.writeNanos, "write");
     return stages;
-  }
-
-  boolean reconciles() {
-    return input == ok + failed + skipped;
   }
 
   /** Share of the rows with an outcome that are error rows. */

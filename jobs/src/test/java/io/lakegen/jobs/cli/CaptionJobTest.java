@@ -87,7 +87,7 @@ class CaptionJobTest {
   }
 
   private Dataset<Row> table(String output) {
-    return TestJobs.spark().read().parquet(folder.resolve(output).toString());
+    return TestJobs.outcomes(folder.resolve(output));
   }
 
   private List<Row> rows(String output) {
@@ -217,9 +217,10 @@ class CaptionJobTest {
             "mean_logprob",
             "width",
             "height",
-            "error",
             "lineage",
-            "run_id");
+            "run_id",
+            "chunk",
+            "error");
     assertThat(rows.stream().map(r -> r.<String>getAs("path").replaceAll(".*/images/", "")))
         .containsExactly(
             "alpha.webp", "below/cmyk.tif", "large-turned.jpg", "large.jpg", "palette.png");

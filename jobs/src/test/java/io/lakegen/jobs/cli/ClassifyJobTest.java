@@ -40,9 +40,7 @@ class ClassifyJobTest {
         classify(SAMPLES.resolve("text/definitions.jsonl"), "--column", "definition", "--top-k", 3);
     assertThat(result.status()).as(result.err()).isZero();
     List<Row> rows =
-        TestJobs.spark()
-            .read()
-            .parquet(folder + "/out")
+        TestJobs.outcomes(folder + "/out")
             .select("topic", "label", "score", "scores", "error")
             .collectAsList();
     assertThat(rows).hasSize(63);
@@ -66,9 +64,7 @@ class ClassifyJobTest {
     Result result = classify(input, "--text-pair-column", "other", "--max-error-rate", 1);
     assertThat(result.status()).as(result.err()).isZero();
     assertThat(
-            TestJobs.spark()
-                .read()
-                .parquet(folder + "/out")
+            TestJobs.outcomes(folder + "/out")
                 .selectExpr("coalesce(error.type, 'ok')")
                 .collectAsList()
                 .stream()

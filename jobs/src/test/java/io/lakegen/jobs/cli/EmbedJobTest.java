@@ -48,7 +48,7 @@ class EmbedJobTest {
   }
 
   private Dataset<Row> rows(String output) {
-    return TestJobs.spark().read().parquet(folder.resolve(output).toString());
+    return TestJobs.rows(folder.resolve(output));
   }
 
   /**
@@ -58,19 +58,15 @@ class EmbedJobTest {
   private List<Row> rowsInOrder(String output) throws IOException {
     List<Row> rows = new ArrayList<>();
     try (Stream<Path> files = Files.walk(folder.resolve(output))) {
-      for (Path file : files.filter(f -> f.toString().endsWith(".parquet")).sorted().toList()) {
+      for (Path file :
+          files
+              .filter(f -> f.toString().endsWith(".parquet") && !f.toString().contains("_errors"))
+              .sorted()
+              .toList()) {
         rows.addAll(TestJobs.spark().read().parquet(file.toString()).collectAsList());
       }
     }
     return rows;
-  }
-
-  private JsonNode manifest(String output) throws IOException {
-    try (Stream<Path> files = Files.list(folder.resolve(output + "/_lakegen/runs"))) {
-      return new ObjectMapper()
-          .readTree(
-              files.filter(f -> f.toString().endsWith(".json")).findFirst().orElseThrow().toFile());
-    }
   }
 
   private static float[] vector(Row row) {
@@ -122,36 +118,40 @@ class EmbedJobTest {
             "rows: 6 input = 3 ok + 3 failed + 0 skipped (prepare/blank_text 1, prepare/empty_text 1, prepare/invalid_utf8 1)")
         .contains("bottleneck: ");
 
-    Dataset<Row> output = rows("out");
-    assertThat(output.columns())
+    assertThat(rows("out").columns())
         .containsExactly(
-            "text", "embedding", "token_count", "truncated", "error", "lineage", "run_id");
-    List<Row> rows = rowsInOrder("out");
-    assertThat(rows.stream().map(r -> r.getString(0)))
-        .containsExactly("good", "", "  ", "b\ufffdd", "good", "last");
-    assertThat(rows.stream().map(r -> r.isNullAt(4) ? null : r.getStruct(4).getString(1)))
-        .containsExactly(null, "empty_text", "blank_text", "invalid_utf8", null, null);
-    assertThat(rows.get(3).getStruct(4).getString(2))
+            "text", "embedding", "token_count", "truncated", "lineage", "run_id", "chunk");
+    List<Row> good = rowsInOrder("out");
+    assertThat(good.stream().map(r -> r.getString(0))).containsExactly("good", "good", "last");
+    assertThat(good.get(0).getStruct(4)).isEqualTo(good.get(1).getStruct(4));
+    List<Row> bad = TestJobs.errors(folder + "/out").orElseThrow().orderBy("text").collectAsList();
+    assertThat(bad.stream().map(r -> r.getString(0) + "|" + r.getStruct(1).getString(1)))
+        .containsExactly("|empty_text", "  |blank_text", "b\ufffdd|invalid_utf8");
+    assertThat(bad.get(2).getStruct(1).getString(2))
         .isEqualTo("byte 0xff at offset 1 of 3 is not UTF-8 (expected: UTF-8 text)");
-    assertThat(rows.get(3).isNullAt(1)).isTrue();
-    assertThat(rows.get(0).getStruct(5)).isEqualTo(rows.get(4).getStruct(5));
-    assertThat(rows.stream().map(r -> r.getStruct(5).getString(0)).distinct()).hasSize(5);
+    assertThat(bad.get(2).getStruct(1).getString(3)).isEqualTo("file:" + input);
+    assertThat(
+            Stream.concat(good.stream(), bad.stream())
+                .map(r -> r.<Row>getAs("lineage").getString(0))
+                .distinct())
+        .hasSize(5);
 
-    JsonNode manifest = manifest("out");
-    assertThat(manifest.path("rows").toString())
-        .isEqualTo("{\"input\":6,\"ok\":3,\"failed\":3,\"skipped\":0}");
-    Row lineage = rows.get(0).getStruct(5);
+    JsonNode commit = TestJobs.commits(folder + "/out").get(0);
+    assertThat(commit.path("counts").toString())
+        .isEqualTo("{\"input\":6,\"ok\":3,\"failed\":3,\"written\":3}");
+    Row lineage = good.get(0).getStruct(4);
     assertThat(lineage.<String>getAs("model_sha256"))
-        .isEqualTo(manifest.path("model_sha256").asText());
+        .isEqualTo(commit.path("model_sha256").asText());
     assertThat(lineage.<String>getAs("params_sha256"))
-        .isEqualTo(manifest.path("params_sha256").asText());
-    assertThat(lineage.<String>getAs("run_id")).isEqualTo(manifest.path("run_id").asText());
+        .isEqualTo(commit.path("params_sha256").asText());
+    assertThat(lineage.<String>getAs("run_id")).isEqualTo(commit.path("run_id").asText());
 
     Result again =
         TestJobs.run(
             "embed", "--input", input, "--model", TestJobs.MINILM, "--output", folder + "/out");
-    assertThat(again.status()).isEqualTo(2);
-    assertThat(again.err()).contains("(expected: a new folder; it holds the finished run ");
+    assertThat(again.status()).as(again.err()).isZero();
+    assertThat(again.out()).contains("rows: 6 input = 0 ok + 0 failed + 6 skipped");
+    assertThat(rows("out").count()).isEqualTo(3);
   }
 
   @Test

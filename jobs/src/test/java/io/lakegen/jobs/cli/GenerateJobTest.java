@@ -35,9 +35,7 @@ class GenerateJobTest {
   }
 
   private List<Row> rows(String output, String... columns) {
-    return TestJobs.spark()
-        .read()
-        .parquet(folder.resolve(output).toString())
+    return TestJobs.outcomes(folder.resolve(output))
         .selectExpr(columns)
         .orderBy(columns[0], columns[1])
         .collectAsList();

@@ -61,7 +61,7 @@ class MainTest {
     assertThat(result.err())
         .startsWith("lakegen embed: invalid arguments")
         .contains(
-            "c.yaml: colum: unknown option (expected: one of [input, input-format, model, output, device, batch-budget, seed, limit, max-error-rate, dry-run, column]; did you mean column?)")
+            "c.yaml: colum: unknown option (expected: one of [input, input-format, model, output, mode, commit-every, retry-errors, device, batch-budget, seed, limit, max-error-rate, dry-run, column]; did you mean column?)")
         .contains("c.yaml: batch-budget: [1] (expected: a single value)")
         .contains("--inptu: unknown option (expected: an option of --help; did you mean --input?)")
         .contains("device: tpu (expected: one of [auto, cpu, gpu])")
@@ -94,7 +94,8 @@ class MainTest {
     assertThat(result.err())
         .contains(
             "column: txt is not in the input (expected: one of [embedding, id, text]; did you mean text?)")
-        .contains("full (expected: a new or empty folder; it holds other.txt)");
+        .contains(
+            "full (expected: a new or empty folder, or the output of a job; it holds other.txt)");
     Result clash =
         TestJobs.run(
             "embed",

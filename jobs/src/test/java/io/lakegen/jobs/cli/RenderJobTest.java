@@ -42,7 +42,7 @@ class RenderJobTest {
   }
 
   private List<Row> rows(String output) {
-    return TestJobs.spark().read().parquet(folder.resolve(output).toString()).collectAsList();
+    return TestJobs.outcomes(folder.resolve(output)).collectAsList();
   }
 
   private Path write(String name, String... lines) throws IOException {

@@ -32,11 +32,14 @@ class InputReaderTest {
   }
 
   private Optional<InputFiles> find(InputFormat format, String... uris) {
-    return InputFiles.find(List.of(uris), format, new Configuration(), problems);
+    return InputFiles.find(List.of(uris), format, new Coverage(), new Configuration(), problems);
   }
 
   private Dataset<Row> read(String... uris) {
-    return new InputReader(TestJobs.spark()).read(find(null, uris).orElseThrow(), "text");
+    InputFiles files = find(null, uris).orElseThrow();
+    InputReader reader = new InputReader(TestJobs.spark(), files, "text");
+    return reader.rows(
+        reader.schema(files.left()), Partitions.cut(files.left(), 3, files.format()));
   }
 
   /** A row's bytes, error type and error message in short. */
@@ -59,7 +62,7 @@ class InputReaderTest {
   @Test
   void aTextFileIsARowALineWithItsBytesUnchanged() throws IOException {
     Dataset<Row> rows = read(file("a.txt", "one\r\n\ntwo \u00ff\nlast").toString());
-    assertThat(rows.schema().fieldNames()).containsExactly("text");
+    assertThat(rows.schema().fieldNames()).containsExactly("text", OutputSchema.FILE);
     assertThat(
             rows.selectExpr("decode(cast(text as binary), 'ISO-8859-1')").collectAsList().stream()
                 .map(r -> r.getString(0)))

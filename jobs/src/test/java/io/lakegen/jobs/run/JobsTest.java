@@ -40,7 +40,8 @@ class JobsTest {
     assertThat(summary.input()).isEqualTo(2);
     assertThat(summary.ok()).isEqualTo(1);
     assertThat(summary.failed()).isEqualTo(1);
-    assertThat(TestJobs.spark().read().parquet(folder + "/out").count()).isEqualTo(2);
+    assertThat(TestJobs.rows(folder + "/out").count()).isEqualTo(1);
+    assertThat(TestJobs.outcomes(folder + "/out").count()).isEqualTo(2);
   }
 
   @Test

@@ -1,0 +1,124 @@
+package io.lakegen.jobs.input;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.spark.sql.types.StructType;
+
+/**
+ * What is left of the input, from which chunks are taken. It learns how many rows the input has
+ * from the chunks that are done. Thread-safe.
+ */
+public final class Remaining {
+  /** A chunk's manifest names every file, and should stay below a megabyte. */
+  static final int FILES_PER_CHUNK = 40_000;
+
+  /** What is read for a sample at most. */
+  private static final long SAMPLE_BYTES = 1 << 20;
+
+  /** A guess for large files that can only be read from their start. */
+  private static final long BYTES_PER_ROW = 200;
+
+  private final InputFormat format;
+  private final RowGroups rowGroups;
+  private final ArrayDeque<Address> left;
+  private long weight;
+  private long knownRows;
+  private long knownWeight;
+
+  private Remaining(InputReader reader, List<Address> left) {
+    this.format = reader.format();
+    this.rowGroups = new RowGroups(reader.hadoopConfiguration());
+    this.left = new ArrayDeque<>(left);
+    this.weight = left.stream().mapToLong(format::weight).sum();
+  }
+
+  /**
+   * All that is left.
+   *
+   * @param schema see {@link InputReader#schema}
+   */
+  public static Remaining of(InputReader reader, StructType schema, List<Address> left) {
+    Remaining remaining = new Remaining(reader, left);
+    remaining.sample(reader, schema);
+    return remaining;
+  }
+
+  private void sample(InputReader reader, StructType schema) {
+    if (format == InputFormat.image) {
+      learn(1, 1);
+      return;
+    }
+    if (!left.isEmpty()) {
+      Address sample = left.peek();
+      if (format != InputFormat.parquet && format.isSplittable(sample.path())) {
+        sample =
+            sample.range(sample.start(), Math.min(sample.end(), sample.start() + SAMPLE_BYTES));
+      }
+      // Of Parquet only the footer is read.
+      if (format == InputFormat.parquet || sample.size() <= SAMPLE_BYTES) {
+        learn(reader.count(schema, List.of(List.of(sample)))[0], sample.size());
+      }
+    }
+    if (knownRows == 0) {
+      learn(1, BYTES_PER_ROW);
+    }
+  }
+
+  private void learn(long rows, long ofWeight) {
+    knownRows += rows;
+    knownWeight += ofWeight;
+  }
+
+  /** Tells how many rows a chunk had. */
+  public synchronized void learn(List<Address> chunk, long rows) {
+    if (format != InputFormat.image && rows > 0) {
+      learn(rows, chunk.stream().mapToLong(format::weight).sum());
+    }
+  }
+
+  /** How many rows ranges have, as far as one can tell. */
+  public synchronized long rows(List<Address> ranges) {
+    return rows(ranges.stream().mapToLong(format::weight).sum());
+  }
+
+  /** How many rows are left, as far as one can tell. */
+  public synchronized long rows() {
+    return rows(weight);
+  }
+
+  private long rows(long ofWeight) {
+    return Math.round((double) ofWeight * knownRows / knownWeight);
+  }
+
+  /** Whether nothing is left. */
+  public synchronized boolean isEmpty() {
+    return left.isEmpty();
+  }
+
+  /** Takes the next ranges, of about so many rows. */
+  public synchronized List<Address> take(long rows) {
+    List<Address> chunk = new ArrayList<>();
+    long room = (long) Math.max(1, (double) rows * knownWeight / knownRows);
+    while (!left.isEmpty() && room > 0 && chunk.size() < FILES_PER_CHUNK) {
+      Address next = left.poll();
+      // A last bit of a file is not worth a chunk of its own.
+      if (format.weight(next) > room * 5 / 4
+          && format != InputFormat.image
+          && format.isSplittable(next.path())) {
+        long cut = next.start() + room;
+        if (format == InputFormat.parquet) {
+          cut = rowGroups.cut(next, cut);
+        }
+        if (cut < next.end()) {
+          left.push(next.range(cut, next.end()));
+          next = next.range(next.start(), cut);
+        }
+      }
+      room -= format.weight(next);
+      weight -= format.weight(next);
+      chunk.add(next);
+    }
+    return chunk;
+  }
+}

@@ -1,0 +1,232 @@
+package io.lakegen.jobs.run;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.lakegen.jobs.TestJobs;
+import io.lakegen.jobs.input.InputFormat;
+import io.lakegen.problem.InvalidArgumentsException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The oracle after everything: each input row is in the output once, as a result or an error. */
+class ResumeTest {
+  @TempDir Path folder;
+
+  @BeforeEach
+  void start() {
+    LengthTask.INFERRED.set(0);
+    LengthTask.BROKEN.clear();
+    LengthTask.healed = false;
+  }
+
+  private static List<String> texts(int from, int to) {
+    return IntStream.range(from, to)
+        .mapToObj(i -> "text " + i + (i % 10 == 3 ? " bad" : ""))
+        .toList();
+  }
+
+  private Path write(String name, List<String> texts) throws IOException {
+    Files.createDirectories(folder.resolve("in"));
+    return Files.write(folder.resolve("in/" + name), texts);
+  }
+
+  private JobSpec spec() {
+    return JobSpec.of(new LengthTask())
+        .with(JobOptions.INPUT, List.of(folder + "/in"))
+        .with(JobOptions.MODEL, TestJobs.MINILM.toString())
+        .with(JobOptions.OUTPUT, folder + "/out")
+        .with(JobOptions.COMMIT_EVERY, CommitEvery.parse("20"));
+  }
+
+  private static RunSummary run(JobSpec spec) throws IOException {
+    return Jobs.run(TestJobs.spark(), spec, System.err);
+  }
+
+  private void assertHolds(List<String> texts) throws IOException {
+    List<String> good =
+        TestJobs.rows(folder + "/out").select("text").collectAsList().stream()
+            .map(r -> r.getString(0))
+            .toList();
+    List<String> bad =
+        TestJobs.errors(folder + "/out")
+            .map(e -> e.select("text").collectAsList().stream().map(r -> r.getString(0)).toList())
+            .orElse(List.of());
+    assertThat(good).noneMatch(t -> t.contains("bad") && !LengthTask.healed);
+    assertThat(Stream.concat(good.stream(), bad.stream()))
+        .containsExactlyInAnyOrderElementsOf(texts);
+    try (Stream<Path> left = Files.list(folder.resolve("out/_lakegen"))) {
+      assertThat(left.map(p -> p.getFileName().toString()).filter(n -> !n.startsWith(".")))
+          .containsExactly("commits");
+    }
+  }
+
+  @Test
+  void aRunCommitsInChunksAndTheSameCommandDoesNothingMore() throws IOException {
+    write("a.txt", texts(0, 100));
+    RunSummary first = run(spec());
+    assertThat(first.input()).isEqualTo(100);
+    assertThat(first.ok()).isEqualTo(90);
+    assertThat(first.errors()).containsEntry("prepare/bad_text", 10L);
+    List<JsonNode> commits = TestJobs.commits(folder + "/out");
+    assertThat(commits).hasSizeGreaterThan(7);
+    assertThat(commits)
+        .allSatisfy(c -> assertThat(c.path("counts").path("input").asInt()).isLessThan(16));
+    assertHolds(texts(0, 100));
+
+    RunSummary again = run(spec());
+    assertThat(again.skipped()).isEqualTo(100);
+    assertThat(again.input()).isEqualTo(100);
+    assertThat(TestJobs.commits(folder + "/out")).hasSameSizeAs(commits);
+    assertThat(LengthTask.INFERRED.get()).isEqualTo(90);
+    assertHolds(texts(0, 100));
+  }
+
+  @Test
+  void newAndChangedFilesAreTheNextRunsWork() throws IOException {
+    write("a.txt", texts(0, 30));
+    write("b.txt", texts(30, 60));
+    run(spec());
+    write("c.txt", texts(60, 90));
+    Path changed = write("b.txt", texts(130, 160));
+    Files.setLastModifiedTime(
+        changed, FileTime.fromMillis(Files.getLastModifiedTime(changed).toMillis() + 5000));
+    LengthTask.INFERRED.set(0);
+    RunSummary second = run(spec());
+    assertThat(second.ok() + second.failed()).isEqualTo(60);
+    assertThat(LengthTask.INFERRED.get()).isEqualTo(54);
+    // What stood in the file before is history, and stays.
+    assertHolds(Stream.of(texts(0, 90), texts(130, 160)).flatMap(List::stream).toList());
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = InputFormat.class,
+      names = {"text", "jsonl", "csv", "parquet"})
+  void aRunThatDiedIsGoneOnWithWhereItStood(InputFormat format) throws IOException {
+    List<String> texts = texts(0, 200);
+    input(format, texts);
+    LengthTask.BROKEN.add("text 150");
+    assertThatThrownBy(() -> run(spec())).hasStackTraceContaining("golden inputs fail");
+    long committed =
+        TestJobs.commits(folder + "/out").stream()
+            .mapToLong(c -> c.path("counts").path("input").asLong())
+            .sum();
+    assertThat(committed).isBetween(100L, 150L);
+    LengthTask.BROKEN.clear();
+    LengthTask.INFERRED.set(0);
+    RunSummary second = run(spec());
+    assertThat(second.skipped()).isEqualTo(committed);
+    assertThat(second.input()).isEqualTo(200);
+    assertThat(LengthTask.INFERRED.get()).isLessThanOrEqualTo(200 - committed);
+    assertHolds(texts);
+  }
+
+  private void input(InputFormat format, List<String> texts) throws IOException {
+    switch (format) {
+      case text -> write("a.txt", texts);
+      case jsonl -> write("a.jsonl", texts.stream().map(t -> "{\"text\":\"" + t + "\"}").toList());
+      case csv -> {
+        // A file of CSV is committed as a whole.
+        for (int i = 0; i < texts.size(); i += 10) {
+          List<String> lines = new ArrayList<>(List.of("text"));
+          lines.addAll(texts.subList(i, i + 10));
+          write(String.format("%03d.csv", i), lines);
+        }
+      }
+      default -> {
+        Dataset<Row> rows =
+            TestJobs.spark()
+                .createDataset(texts, org.apache.spark.sql.Encoders.STRING())
+                .toDF("text")
+                .coalesce(1);
+        rows.write().option("parquet.block.row.count.limit", 10).parquet(folder + "/in");
+      }
+    }
+  }
+
+  @Test
+  void otherOptionsOrAnotherModelAreRefusedWithTheDifference() throws IOException {
+    write("a.txt", texts(0, 30));
+    run(spec());
+    assertThatThrownBy(() -> run(spec().with(LengthTask.FACTOR, 3).with(JobOptions.SEED, 7L)))
+        .isInstanceOf(InvalidArgumentsException.class)
+        .hasMessageContaining(
+            "factor: 3 (expected: 1, as in the rows that the output holds; --mode overwrite, or another output)")
+        .hasMessageContaining("seed: 7 (expected: 0, as in");
+    assertThatThrownBy(() -> run(spec().with(JobOptions.MODEL, TestJobs.MINILM + "-int8")))
+        .hasMessageContaining("model: Xenova/all-MiniLM-L6-v2 with digest ");
+    assertThatThrownBy(() -> run(spec().with(JobOptions.LIMIT, 3)))
+        .hasMessageContaining(
+            "limit: 3 (expected: a limited run goes to an output of its own, or --mode overwrite)");
+  }
+
+  @Test
+  void overwritingShowsTheOldRowsUntilAllNewOnesAreThere() throws IOException {
+    write("a.txt", texts(0, 100));
+    run(spec());
+    JobSpec other = spec().with(LengthTask.FACTOR, 2).with(JobOptions.MODE, Mode.overwrite);
+    LengthTask.BROKEN.add("text 70");
+    assertThatThrownBy(() -> run(other)).hasStackTraceContaining("golden inputs fail");
+    Dataset<Row> rows = TestJobs.rows(folder + "/out");
+    assertThat(rows.where("length != length(text)").count()).isZero();
+    assertThat(rows.count()).isEqualTo(90);
+    LengthTask.BROKEN.clear();
+    LengthTask.INFERRED.set(0);
+    RunSummary second = run(other);
+    assertThat(second.skipped()).isBetween(40L, 70L);
+    assertThat(LengthTask.INFERRED.get()).isLessThan(60);
+    assertThat(TestJobs.rows(folder + "/out").where("length != 2 * length(text)").count()).isZero();
+    assertHolds(texts(0, 100));
+    assertThat(run(spec().with(LengthTask.FACTOR, 2)).skipped()).isEqualTo(100);
+  }
+
+  @Test
+  void aFurtherColumnOfNewFilesIsAddedAndOthersKeepTheirType() throws IOException {
+    write("a.jsonl", List.of("{\"text\":\"one\",\"n\":1}"));
+    run(spec());
+    write(
+        "b.jsonl",
+        List.of("{\"text\":\"two\",\"n\":2,\"m\":true}", "{\"text\":\"three\",\"n\":2.5}"));
+    RunSummary second = run(spec());
+    assertThat(second.ok()).isEqualTo(1);
+    assertThat(second.errors()).containsEntry("read/malformed_json", 1L);
+    Dataset<Row> all =
+        TestJobs.spark().read().option("mergeSchema", "true").parquet(folder + "/out");
+    assertThat(all.where("text = 'two'").select("n", "m").first().toString()).isEqualTo("[2,true]");
+    assertThat(all.where("text = 'one'").select("n", "m").first().toString()).isEqualTo("[1,null]");
+  }
+
+  @Test
+  void aSecondRunIsRefusedWhileTheFirstIsAlive() throws IOException {
+    write("a.txt", texts(0, 10));
+    RunOutput output =
+        RunOutput.open(folder + "/out", TestJobs.spark().sparkContext().hadoopConfiguration());
+    try (Lease lease = output.lease("first")) {
+      assertThat(lease).isNotNull();
+      assertThatThrownBy(() -> run(spec()))
+          .isInstanceOf(InvalidArgumentsException.class)
+          .hasMessageContaining(
+              "(expected: a folder that no run writes to; run first of process "
+                  + ProcessHandle.current().pid());
+      assertThatThrownBy(() -> output.lease("second"))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining("run first of process");
+    }
+    assertThat(run(spec()).input()).isEqualTo(10);
+  }
+}
