@@ -11,12 +11,18 @@ import io.lakegen.task.RowInput;
 import io.lakegen.task.Task;
 import io.lakegen.task.TaskData;
 import io.lakegen.task.TaskDefinition;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Collectors;
 
 /**
  * A task without a model: the length of a text, times a factor. Texts with {@code bad} are error
@@ -35,6 +41,9 @@ record LengthTask() implements TaskDefinition {
 
   /** Time for each row, so that a run can be killed in the middle. */
   static volatile long nanosPerRow;
+
+  /** Gets a line for each row that is inferred, on disk before the row goes on. */
+  static volatile Path log;
 
   private static final TaskData DATA =
       new TaskData(
@@ -88,6 +97,14 @@ record LengthTask() implements TaskDefinition {
           lengths.add(text.length * factor);
         }
         INFERRED.addAndGet(batch.size());
+        if (log != null) {
+          String lines = batch.stream().map(t -> text(t) + "\n").collect(Collectors.joining());
+          try {
+            Files.writeString(log, lines, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        }
         if (nanosPerRow > 0) {
           java.util.concurrent.locks.LockSupport.parkNanos(nanosPerRow * batch.size());
         }
