@@ -41,10 +41,8 @@ final class RowFormat {
 
   RowFormat(ScoringPlan plan) {
     StructType schema = plan.inputSchema();
-    List<String> keyColumns = new ArrayList<>(plan.keyColumns());
-    keyColumns.add(OutputSchema.RAW);
     this.jobSeed = plan.jobSeed();
-    this.keys = new RowKey(schema, keyColumns);
+    this.keys = RowKey.of(schema, plan.keyColumns());
     this.inputFields = schema.fields();
     List<String> names = Arrays.asList(schema.fieldNames());
     this.passedThrough = plan.outputColumns().stream().mapToInt(names::indexOf).sorted().toArray();

@@ -5,6 +5,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
@@ -54,6 +55,13 @@ final class RowKey {
                         fields[i].name().getBytes(StandardCharsets.UTF_8),
                         fields[i].name().equals(OutputSchema.RAW)))
             .toList();
+  }
+
+  /** Keys made of columns, and of the bytes of rows that could not be read. */
+  static RowKey of(StructType schema, List<String> keyColumns) {
+    List<String> names = new ArrayList<>(keyColumns);
+    names.add(OutputSchema.RAW);
+    return new RowKey(schema, names);
   }
 
   /** The key as 32 lower-case hex digits. */

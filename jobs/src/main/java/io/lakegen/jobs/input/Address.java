@@ -21,7 +21,7 @@ public record Address(String path, long length, long modified, String etag, long
     implements Serializable {
 
   /** A whole file. */
-  static Address of(FileStatus status) {
+  public static Address of(FileStatus status) {
     return new Address(
         status.getPath().toString(),
         status.getLen(),
@@ -38,6 +38,11 @@ public record Address(String path, long length, long modified, String etag, long
 
   boolean isWhole() {
     return start == 0 && end == length;
+  }
+
+  /** Whether both are ranges of one file in one state. */
+  public boolean isSameFile(Address other) {
+    return path.equals(other.path) && length == other.length && version().equals(other.version());
   }
 
   /** Bytes of the range. */

@@ -4,6 +4,7 @@ import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.monotonically_increasing_id;
 import static org.apache.spark.sql.functions.spark_partition_id;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -32,10 +33,15 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
   /** Rows that make a further round of tasks worth its start. */
   private static final int ROUND_ROWS = 32;
 
+  /**
+   * Bytes that are worth a part of a file of their own: both parts' readers read beyond the cut.
+   */
+  private static final long MIN_BYTES = 4096;
+
   private static final String POSITION = "__lakegen_position";
 
   /** Partitions of an input that is large enough. */
-  static int wanted(SparkSession spark) {
+  public static int wanted(SparkSession spark) {
     return Cluster.concurrentTasks(spark.sparkContext()) * ROUNDS;
   }
 
@@ -92,8 +98,14 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
       List<Address> ranges,
       int rows,
       int minTaskRows) {
-    List<List<Address>> cut = cut(ranges, wanted(spark), reader.format());
+    List<List<Address>> cut = cut(spark, ranges, reader);
     return of(spark, reader.rows(schema, cut).limit(rows), minTaskRows);
+  }
+
+  /** Cuts ranges into as many parts as keep all cores busy. */
+  public static List<List<Address>> cut(
+      SparkSession spark, List<Address> ranges, InputReader reader) {
+    return cut(ranges, wanted(spark), reader.format());
   }
 
   /**
@@ -105,31 +117,20 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
     List<List<Address>> parts = new ArrayList<>();
     List<Address> part = new ArrayList<>();
     long done = 0;
-    for (Address range : ranges) {
-      Address rest = range;
-      while (true) {
-        // Where the part ends that is being filled, by the weight before it.
-        long end = total * (parts.size() + 1L) / wanted;
-        long room = end - done;
-        if (format.weight(rest) <= room
-            || format == InputFormat.image
-            || !format.isSplittable(rest.path())) {
-          part.add(rest);
-          done += format.weight(rest);
-          break;
-        }
-        if (room > 0) {
-          part.add(rest.range(rest.start(), rest.start() + room));
-          rest = rest.range(rest.start() + room, rest.end());
-          done += room;
-        }
-        parts.add(part);
-        part = new ArrayList<>();
+    ArrayDeque<Address> left = new ArrayDeque<>(ranges);
+    while (!left.isEmpty()) {
+      Address next = left.poll();
+      // What the part that is being filled still takes.
+      long room = total * (parts.size() + 1L) / wanted - done;
+      if (room >= MIN_BYTES
+          && format.weight(next) - room >= MIN_BYTES
+          && format.isSplittable(next.path())) {
+        left.push(next.range(next.start() + room, next.end()));
+        next = next.range(next.start(), next.start() + room);
       }
-      while (parts.size() < wanted - 1 && done >= total * (parts.size() + 1L) / wanted) {
-        if (part.isEmpty()) {
-          break;
-        }
+      part.add(next);
+      done += format.weight(next);
+      if (parts.size() < wanted - 1 && done >= total * (parts.size() + 1L) / wanted) {
         parts.add(part);
         part = new ArrayList<>();
       }

@@ -20,13 +20,22 @@ public final class Remaining {
   private static final long BYTES_PER_ROW = 200;
 
   private final InputFormat format;
+  private final InputReader reader;
+  private final boolean wholeFiles;
   private final RowGroups rowGroups;
   private final ArrayDeque<Address> left;
   private long weight;
   private long knownRows;
   private long knownWeight;
 
-  private Remaining(InputReader reader, List<Address> left) {
+  /**
+   * All that is left.
+   *
+   * @param wholeFiles whether a chunk takes all that is left of a file
+   */
+  public Remaining(InputReader reader, List<Address> left, boolean wholeFiles) {
+    this.reader = reader;
+    this.wholeFiles = wholeFiles;
     this.format = reader.format();
     this.rowGroups = new RowGroups(reader.hadoopConfiguration());
     this.left = new ArrayDeque<>(left);
@@ -34,17 +43,14 @@ public final class Remaining {
   }
 
   /**
-   * All that is left.
+   * Finds out how many rows the input has, unless that was told.
    *
    * @param schema see {@link InputReader#schema}
    */
-  public static Remaining of(InputReader reader, StructType schema, List<Address> left) {
-    Remaining remaining = new Remaining(reader, left);
-    remaining.sample(reader, schema);
-    return remaining;
-  }
-
-  private void sample(InputReader reader, StructType schema) {
+  public void sample(StructType schema) {
+    if (knownRows > 0) {
+      return;
+    }
     if (format == InputFormat.image) {
       learn(1, 1);
       return;
@@ -96,14 +102,17 @@ public final class Remaining {
     return left.isEmpty();
   }
 
-  /** Takes the next ranges, of about so many rows. */
+  /** Takes the next ranges, of about so many rows; to be called after {@link #sample}. */
   public synchronized List<Address> take(long rows) {
     List<Address> chunk = new ArrayList<>();
-    long room = (long) Math.max(1, (double) rows * knownWeight / knownRows);
-    while (!left.isEmpty() && room > 0 && chunk.size() < FILES_PER_CHUNK) {
+    // Below the largest number, so that what is computed of it does not overflow.
+    long room = (long) Math.max(1, Math.min(1L << 60, (double) rows * knownWeight / knownRows));
+    while (!left.isEmpty()
+        && ((room > 0 && chunk.size() < FILES_PER_CHUNK) || belongs(chunk, left.peek()))) {
       Address next = left.poll();
       // A last bit of a file is not worth a chunk of its own.
-      if (format.weight(next) > room * 5 / 4
+      if (!wholeFiles
+          && format.weight(next) > room * 5 / 4
           && format != InputFormat.image
           && format.isSplittable(next.path())) {
         long cut = next.start() + room;
@@ -120,5 +129,9 @@ public final class Remaining {
       chunk.add(next);
     }
     return chunk;
+  }
+
+  private boolean belongs(List<Address> chunk, Address next) {
+    return wholeFiles && !chunk.isEmpty() && chunk.get(chunk.size() - 1).path().equals(next.path());
   }
 }

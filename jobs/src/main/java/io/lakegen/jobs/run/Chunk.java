@@ -1,7 +1,6 @@
 package io.lakegen.jobs.run;
 
 import io.lakegen.jobs.input.Address;
-import io.lakegen.jobs.input.Partitions;
 import io.lakegen.jobs.run.ChunkTask.Outcome;
 import io.lakegen.jobs.run.ChunkTask.Target;
 import io.lakegen.spark.CountersAccumulator;
@@ -86,16 +85,18 @@ final class Chunk {
   /**
    * Scores and writes the rows; nothing counts yet.
    *
+   * @param input with the content of the rows' files
+   * @param concurrentTasks Spark tasks that run at once
    * @param plan makes a plan for rows of a schema
    * @return what the tasks have committed
    */
   List<Outcome> run(
-      Partitions partitions,
+      Dataset<Row> input,
+      int concurrentTasks,
       java.util.function.Function<StructType, ScoringPlan> plan,
       CountersAccumulator counters)
       throws IOException {
     start = System.nanoTime();
-    Dataset<Row> input = job.inputs().load(partitions.rows());
     RDD<InternalRow> rows =
         ((org.apache.spark.sql.classic.Dataset<Row>) input).queryExecution().toRdd();
     ScoringPlan scoring = plan.apply(input.schema());
@@ -123,7 +124,7 @@ final class Chunk {
               tracker,
               good,
               bad);
-      Collector collector = new Collector(committer, tasks, partitions.concurrentTasks());
+      Collector collector = new Collector(committer, tasks, concurrentTasks);
       ClassTag<Outcome> type = ClassTag$.MODULE$.apply(Outcome.class);
       spark.sparkContext().runJob(rows, task, all(tasks), collector, type);
       List<Outcome> done = List.copyOf(outcomes);

@@ -51,6 +51,12 @@ public final class JobOptions {
           "Most work that a crash can cost: the run commits a chunk in half of this time, or of"
               + " this many rows.");
 
+  public static final Option<Boolean> SKIP_KEYS =
+      Option.flag(
+          "skip-keys",
+          "Skip rows of new and changed files that the output holds already, for inputs whose"
+              + " files are rewritten with the same rows.");
+
   public static final Option<Boolean> RETRY_ERRORS =
       Option.flag(
           "retry-errors", "Try the rows again that earlier runs wrote to _errors, and no others.");
@@ -120,6 +126,7 @@ public final class JobOptions {
                 OUTPUT,
                 MODE,
                 COMMIT_EVERY,
+                SKIP_KEYS,
                 RETRY_ERRORS,
                 DEVICE,
                 batchBudget(unit.counts(), defaults),

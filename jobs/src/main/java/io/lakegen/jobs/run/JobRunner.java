@@ -1,5 +1,8 @@
 package io.lakegen.jobs.run;
 
+import static org.apache.spark.sql.functions.col;
+import static org.apache.spark.sql.functions.lit;
+
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.jobs.input.Address;
 import io.lakegen.jobs.input.Cluster;
@@ -22,6 +25,9 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.sql.Column;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
 import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.util.SerializableConfiguration;
@@ -48,6 +54,7 @@ final class JobRunner {
   private long input;
   private long ok;
   private long failed;
+  private long skipped;
   private int next;
 
   JobRunner(SparkSession spark, Job job, PrintStream progressOut) {
@@ -69,7 +76,10 @@ final class JobRunner {
    */
   RunSummary run() throws IOException {
     long start = System.nanoTime();
-    long skipped = job.history().stream().mapToLong(c -> c.counts().input()).sum();
+    skipped = job.history().stream().mapToLong(c -> c.counts().input()).sum();
+    if (job.spec().get(JobOptions.RETRY_ERRORS)) {
+      skipped = 0;
+    }
     spark.sparkContext().register(counters, Progress.COUNTERS);
     try (Lease lease = job.output().lease(runId)) {
       if (!job.output().log().isCurrent()) {
@@ -77,7 +87,9 @@ final class JobRunner {
             job.output().root() + ": another run has committed to it meanwhile; start again");
       }
       job.output().recover(!job.history().isEmpty());
-      if (job.spec().get(JobOptions.LIMIT) != null) {
+      if (job.spec().get(JobOptions.RETRY_ERRORS)) {
+        retry(lease);
+      } else if (job.spec().get(JobOptions.LIMIT) != null) {
         limited(lease);
       } else if (!job.files().left().isEmpty()) {
         chunks(lease);
@@ -106,8 +118,56 @@ final class JobRunner {
             spark, job.reader(), job.schema(), job.files().left(), rows, minTaskRows());
     try (Progress progress = progress(() -> rows)) {
       progress.start();
-      run(new Chunk(spark, job, runId, next++, List.of()), partitions, lease);
+      run(
+          new Chunk(spark, job, runId, next++, List.of()),
+          job.inputs().load(partitions.rows()),
+          List.of(),
+          lease);
     }
+  }
+
+  /** Tries the rows of {@code _errors} again. */
+  private void retry(Lease lease) throws IOException {
+    ErrorChunks errors = ErrorChunks.find(spark, job);
+    try (Progress progress = progress(errors::rows)) {
+      progress.start();
+      for (List<Commit> some : errors.groups()) {
+        List<Address> ranges = errors.ranges(some);
+        Partitions partitions =
+            Partitions.of(spark, job.reader(), job.schema(), ranges, errors.rows(), 1);
+        Dataset<Row> rows =
+            KeyedRows.only(
+                job.inputs().load(partitions.rows()),
+                job.keyColumns(),
+                errors.errors(some),
+                Partitions.wanted(spark));
+        run(
+            new Chunk(spark, job, runId, next++, List.of()),
+            rows,
+            some.stream().map(Commit::id).toList(),
+            lease);
+      }
+    }
+  }
+
+  /** Counts what the output holds already of the rows that are left. */
+  private long findDone(String folder) throws IOException {
+    if (job.history().isEmpty()) {
+      return 0;
+    }
+    List<List<Address>> all = Partitions.cut(spark, job.files().left(), job.reader());
+    Column isFirst =
+        job.spec()
+            .task()
+            .indexColumn(job.spec().options())
+            .map(index -> col(index).equalTo(0))
+            .orElse(lit(true));
+    return KeyedRows.findDone(
+        job.inputs().load(job.reader().rows(job.schema(), all)),
+        job.keyColumns(),
+        spark.read().parquet(job.output().root().toString()),
+        isFirst,
+        folder);
   }
 
   private Progress progress(java.util.function.LongSupplier total) {
@@ -119,7 +179,15 @@ final class JobRunner {
   }
 
   private void chunks(Lease lease) throws IOException {
-    Remaining remaining = Remaining.of(job.reader(), job.schema(), job.files().left());
+    boolean skipKeys = job.spec().get(JobOptions.SKIP_KEYS) && !job.history().isEmpty();
+    String done = job.output().scratch("done").toString();
+    if (skipKeys) {
+      skipped += findDone(done);
+    }
+    Remaining remaining = new Remaining(job.reader(), job.files().left(), skipKeys);
+    List<Address> before = job.history().stream().flatMap(c -> c.ranges().stream()).toList();
+    remaining.learn(before, job.history().stream().mapToLong(c -> c.counts().input()).sum());
+    remaining.sample(job.schema());
     ExecutorService drivers = Executors.newFixedThreadPool(2);
     List<Future<?>> underWay = new ArrayList<>();
     long[] taken = {0};
@@ -146,8 +214,13 @@ final class JobRunner {
                     Partitions partitions =
                         Partitions.of(
                             spark, job.reader(), job.schema(), ranges, about, minTaskRows());
-                    long found = run(chunk, partitions, lease);
-                    remaining.learn(ranges, found);
+                    Dataset<Row> input = job.inputs().load(partitions.rows());
+                    if (skipKeys) {
+                      input =
+                          KeyedRows.without(
+                              input, job.keyColumns(), done, Partitions.wanted(spark));
+                    }
+                    remaining.learn(ranges, run(chunk, input, List.of(), lease));
                     return null;
                   } finally {
                     chunk.ending().complete(null);
@@ -170,15 +243,18 @@ final class JobRunner {
   private long firstRows() {
     return every.rows() > 0
         ? Math.max(1, every.rows() / 2)
-        : (long) Cluster.concurrentTasks(spark.sparkContext()) * FIRST_ROWS * minTaskRows();
+        : (long) FIRST_ROWS * Cluster.concurrentTasks(spark.sparkContext()) * minTaskRows();
   }
 
   private long nextRows(Chunk last, long rows) {
     if (every.rows() > 0) {
       return Math.max(1, every.rows() / 2);
     }
-    double wanted = last.rowsPerSecond() * every.seconds() / 2;
-    return (long) Math.max(1, Math.min(wanted, (double) rows * GROWTH));
+    double most = (double) rows * GROWTH;
+    double perSecond = last.rowsPerSecond();
+    // A chunk without rows, of blank lines say, tells nothing of the speed.
+    double wanted = perSecond == 0 ? most : perSecond * every.seconds() / 2;
+    return Math.max(firstRows(), (long) Math.min(wanted, most));
   }
 
   private static void await(Future<?> chunk) throws IOException {
@@ -206,29 +282,37 @@ final class JobRunner {
   }
 
   /** Runs a chunk to its commit. */
-  private long run(Chunk chunk, Partitions partitions, Lease lease) throws IOException {
+  private long run(Chunk chunk, Dataset<Row> rows, List<String> retries, Lease lease)
+      throws IOException {
     Instant started = Instant.now();
-    List<Outcome> outcomes = chunk.run(partitions, this::plan, counters);
+    List<Outcome> outcomes =
+        chunk.run(rows, Cluster.concurrentTasks(spark.sparkContext()), this::plan, counters);
     String files = job.spec().get(JobOptions.FILES);
     if (files != null) {
       String image = job.spec().task().results(job.spec().options()).get(0).name();
       new ImageFileExport(files, image, job.spec().task().indexColumn(job.spec().options()))
           .write(spark, chunk.rows());
     }
-    Commit commit = commit(chunk, started, outcomes);
+    Commit commit = commit(chunk, started, outcomes, retries);
+    Commit.Counts counts = Chunk.counts(outcomes);
     synchronized (this) {
       lease.check();
       job.output().log().append(commit);
       job.output().publish(commit);
-      input += commit.counts().input();
-      ok += commit.counts().ok();
-      failed += commit.counts().failed();
+      job.output().dropErrors(retries);
+      input += counts.input();
+      ok += counts.ok();
+      failed += counts.failed();
       commit.errors().forEach((type, n) -> errors.merge(type, n, Long::sum));
     }
-    return commit.counts().input();
+    return counts.input();
   }
 
-  private Commit commit(Chunk chunk, Instant started, List<Outcome> outcomes) throws IOException {
+  private Commit commit(Chunk chunk, Instant started, List<Outcome> outcomes, List<String> retries)
+      throws IOException {
+    Commit.Counts counts = Chunk.counts(outcomes);
+    // Rows that are tried again came in with the chunk that had them first.
+    long input = retries.isEmpty() ? counts.input() : 0;
     return new Commit(
         Commit.FORMAT,
         false,
@@ -246,12 +330,12 @@ final class JobRunner {
         job.params(),
         job.paramsSha256(),
         new ObjectMapper().readTree(job.schema().json()),
-        Chunk.counts(outcomes),
+        new Commit.Counts(input, counts.ok(), counts.failed(), counts.written()),
         Chunk.errors(outcomes),
         Double.parseDouble(String.format(Locale.ROOT, "%.3f", chunk.seconds())),
         outcomes.stream().flatMap(o -> o.files().stream()).sorted().toList(),
         Commit.covers(chunk.ranges()),
-        List.of());
+        retries);
   }
 
   private ScoringPlan plan(StructType schema) {

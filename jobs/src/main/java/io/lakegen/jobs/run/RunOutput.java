@@ -169,6 +169,11 @@ public final class RunOutput {
     return own("staging/" + runId + "-" + chunk);
   }
 
+  /** A folder for what only this run needs. */
+  Path scratch(String name) {
+    return own("staging/" + name);
+  }
+
   /** Makes the files of a committed chunk visible. */
   void publish(Commit commit) throws IOException {
     if (isObjectStore(fs)) {

@@ -229,4 +229,73 @@ class ResumeTest {
     }
     assertThat(run(spec()).input()).isEqualTo(10);
   }
+
+  @Test
+  void errorsAreTriedAgainAndWhatIsGoodNowIsInTheOutputOnce() throws IOException {
+    List<String> texts = new ArrayList<>(texts(0, 100));
+    // Equal rows: each counts.
+    texts.addAll(List.of("text 3 bad", "text 3 bad", "text 4"));
+    write("a.jsonl", texts.stream().map(t -> "{\"text\":\"" + t + "\"}").toList());
+    write("b.jsonl", List.of("{broken", "{\"text\":\"bad b\"}"));
+    run(spec());
+    long errors = TestJobs.errors(folder + "/out").orElseThrow().count();
+    assertThat(errors).isEqualTo(14);
+    LengthTask.INFERRED.set(0);
+    RunSummary useless = run(spec().with(JobOptions.RETRY_ERRORS, true));
+    assertThat(useless.input()).isEqualTo(14);
+    assertThat(useless.failed()).isEqualTo(14);
+    assertThat(TestJobs.errors(folder + "/out").orElseThrow().count()).isEqualTo(14);
+
+    LengthTask.healed = true;
+    RunSummary healed = run(spec().with(JobOptions.RETRY_ERRORS, true));
+    assertThat(healed.ok()).isEqualTo(13);
+    assertThat(healed.failed()).isEqualTo(1);
+    assertThat(LengthTask.INFERRED.get()).isEqualTo(13);
+    List<String> good =
+        TestJobs.rows(folder + "/out").select("text").collectAsList().stream()
+            .map(r -> r.getString(0))
+            .toList();
+    texts.add("bad b");
+    assertThat(good).containsExactlyInAnyOrderElementsOf(texts);
+    List<Row> left =
+        TestJobs.errors(folder + "/out").orElseThrow().select("error.type").collectAsList();
+    assertThat(left).hasSize(1);
+    assertThat(left.get(0).getString(0)).isEqualTo("malformed_json");
+
+    OutputStatus status = OutputStatus.of(TestJobs.spark(), folder + "/out");
+    assertThat(status.counts()).isEqualTo(new Commit.Counts(105, 104, 1, 104));
+    assertThat(status.left()).isEqualTo(new OutputStatus.Left(0, 0));
+    assertThat(status.errors()).hasSize(1);
+    assertThat(status.errors().get(0).type()).isEqualTo("read/malformed_json");
+    assertThat(status.errors().get(0).examples().get(0))
+        .startsWith("the line is not a JSON object: {broken (file:");
+    assertThat(status.lines())
+        .contains("  in all: 105 input = 104 ok + 1 failed", "  left: nothing");
+  }
+
+  @Test
+  void rowsOfRewrittenFilesAreSkippedByTheirKeys() throws IOException {
+    List<String> texts = new ArrayList<>(texts(0, 50));
+    texts.add("text 1");
+    write("a.txt", texts);
+    run(spec());
+    Files.delete(folder.resolve("in/a.txt"));
+    // The same rows in other files, one of them a third time, and a new one.
+    write("b.txt", Stream.concat(texts(20, 50).stream(), Stream.of("text 1", "text 1")).toList());
+    write("c.txt", Stream.concat(texts(0, 20).stream(), Stream.of("new")).toList());
+    LengthTask.INFERRED.set(0);
+    RunSummary second = run(spec().with(JobOptions.SKIP_KEYS, true));
+    // Error rows are no results: those are tried again.
+    assertThat(second.ok()).isEqualTo(2);
+    assertThat(second.failed()).isEqualTo(5);
+    assertThat(LengthTask.INFERRED.get()).isEqualTo(2);
+    List<String> good =
+        TestJobs.rows(folder + "/out").select("text").collectAsList().stream()
+            .map(r -> r.getString(0))
+            .toList();
+    List<String> expected =
+        new ArrayList<>(texts.stream().filter(t -> !t.contains("bad")).toList());
+    expected.addAll(List.of("text 1", "new"));
+    assertThat(good).containsExactlyInAnyOrderElementsOf(expected);
+  }
 }
