@@ -95,7 +95,7 @@ class ManyFilesTest {
     assertThat(CountingFileSystem.OPENED).hasSize(20);
     assertThat(opened).isLessThanOrEqualTo(total * 2 / 100);
     // Once for the columns and once for the rows; a file that two chunks share once more.
-    assertThat(CountingFileSystem.READ.get()).isLessThan(2 * opened + 10 * opened / 20);
+    assertThat(CountingFileSystem.READ.get()).isLessThan(5 * opened / 2);
     assertThat(TestJobs.rows(folder + "/out").count()).isEqualTo(6000);
   }
 
