@@ -4,6 +4,8 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,8 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
 
 /**
@@ -28,8 +28,7 @@ public final class S3Server implements AutoCloseable {
   public static final String ACCESS_KEY = "AKIALAKEGENTESTS0001";
   public static final String SECRET_KEY = "f5ZkOhzUq7yVtwXlakegen0secret0of0the0tests";
 
-  private static final Pattern STARTED =
-      Pattern.compile("Started .*ServerConnector.*\\{127\\.0\\.0\\.1:(\\d+)}");
+  private static final String STARTED = "started on port ";
 
   private final Process process;
   private final String bucket;
@@ -43,14 +42,14 @@ public final class S3Server implements AutoCloseable {
 
   /** Starts a server whose objects are files of the given folder. */
   public static S3Server start(Path folder) throws IOException {
-    // Hadoop keeps file systems by bucket name: a name of its own finds no client of another server.
+    // Hadoop keeps file systems by bucket name: a name of its own finds no client of another
+    // server.
     String bucket = "lakegen-" + UUID.randomUUID().toString().substring(0, 8);
     Files.createDirectories(folder.resolve("buckets").resolve(bucket));
     Path properties =
         Files.write(
             folder.resolve("s3proxy.properties"),
             List.of(
-                "s3proxy.endpoint=http://127.0.0.1:0",
                 "s3proxy.authorization=aws-v2-or-v4",
                 "s3proxy.identity=" + ACCESS_KEY,
                 "s3proxy.credential=" + SECRET_KEY,
@@ -63,7 +62,6 @@ public final class S3Server implements AutoCloseable {
                 "<configuration>",
                 "<appender name='out' class='ch.qos.logback.core.ConsoleAppender'>",
                 "<encoder><pattern>%level %logger{0} %msg%n</pattern></encoder></appender>",
-                "<logger name='org.eclipse.jetty' level='info'/>",
                 "<root level='warn'><appender-ref ref='out'/></root>",
                 "</configuration>"));
     String classPath = Files.readString(Path.of("target/s3proxy.classpath"));
@@ -79,16 +77,27 @@ public final class S3Server implements AutoCloseable {
                 Child.class.getName(),
                 "--properties",
                 properties.toString()));
+    for (int attempt = 1; ; attempt++) {
+      try {
+        return start(command, bucket);
+      } catch (IOException e) {
+        // Somebody took the port between its choice and its use.
+        if (attempt == 3) {
+          throw e;
+        }
+      }
+    }
+  }
+
+  private static S3Server start(List<String> command, String bucket) throws IOException {
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     BufferedReader out =
-        new BufferedReader(
-            new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
+        new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
     StringBuilder log = new StringBuilder();
     for (String line = out.readLine(); line != null; line = out.readLine()) {
-      Matcher started = STARTED.matcher(line);
-      if (started.find()) {
+      if (line.startsWith(STARTED)) {
         drain(out);
-        return new S3Server(process, bucket, Integer.parseInt(started.group(1)));
+        return new S3Server(process, bucket, Integer.parseInt(line.substring(STARTED.length())));
       }
       log.append(line).append('\n');
     }
@@ -103,9 +112,7 @@ public final class S3Server implements AutoCloseable {
             () -> {
               try {
                 for (String line = out.readLine(); line != null; line = out.readLine()) {
-                  if (!line.startsWith("INFO")) {
-                    System.err.println("S3Proxy: " + line);
-                  }
+                  System.err.println("S3Proxy: " + line);
                 }
               } catch (IOException e) {
                 // The server has ended.
@@ -133,8 +140,7 @@ public final class S3Server implements AutoCloseable {
     settings.put("fs.s3a.path.style.access", "true");
     settings.put("fs.s3a.connection.ssl.enabled", "false");
     settings.put(
-        "fs.s3a.aws.credentials.provider",
-        "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider");
+        "fs.s3a.aws.credentials.provider", "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider");
     settings.put("fs.s3a.access.key", ACCESS_KEY);
     settings.put("fs.s3a.secret.key", SECRET_KEY);
     // The least that S3A takes, so that small files have several parts.
@@ -174,7 +180,7 @@ public final class S3Server implements AutoCloseable {
   static final class Child {
     private Child() {}
 
-    public static void main(String[] args) throws ReflectiveOperationException {
+    public static void main(String[] args) throws ReflectiveOperationException, IOException {
       InputStream in = System.in;
       Thread watch =
           new Thread(
@@ -191,9 +197,16 @@ public final class S3Server implements AutoCloseable {
               "parent-watch");
       watch.setDaemon(true);
       watch.start();
+      int port;
+      try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+        port = free.getLocalPort();
+      }
+      // S3Proxy does not tell which port it took of itself. System properties win over its file's.
+      System.setProperty("s3proxy.endpoint", "http://127.0.0.1:" + port);
       Class.forName("org.gaul.s3proxy.Main")
           .getMethod("main", String[].class)
           .invoke(null, (Object) args);
+      System.out.println(STARTED + port);
     }
   }
 }

@@ -9,6 +9,7 @@ import io.lakegen.jobs.run.Job;
 import io.lakegen.jobs.run.JobOptions;
 import io.lakegen.jobs.run.JobSpec;
 import io.lakegen.jobs.run.Jobs;
+import io.lakegen.jobs.run.ObjectStores;
 import io.lakegen.jobs.run.RunSummary;
 import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problem;
@@ -171,6 +172,7 @@ public final class Main {
     if (conf.get("spark.master").startsWith("local")) {
       conf.setIfMissing("spark.ui.enabled", "false");
     }
+    ObjectStores.configure(conf);
     return SparkSession.builder().config(conf).getOrCreate();
   }
 

@@ -34,10 +34,11 @@ import software.amazon.awssdk.awscore.exception.AwsServiceException;
  *   <li>Local: a hard link to a complete neighbour, which fails where the name is taken ({@link
  *       LocalExclusiveFile}).
  *   <li>S3A: conditional writes, {@code If-None-Match: *} and {@code If-Match}.
- *   <li>HDFS and all others: {@link FileSystem#rename} of a complete neighbour, one atomic operation
- *       of the NameNode that refuses a name that is taken, as Hadoop's file system specification
- *       asks. {@code create(overwrite=false)} would show readers a file that is still being
- *       written, and a {@code FileContext} knows only schemes with an {@code AbstractFileSystem}.
+ *   <li>HDFS and all others: {@link FileSystem#rename} of a complete neighbour, one atomic
+ *       operation of the NameNode that refuses a name that is taken, as Hadoop's file system
+ *       specification asks. {@code create(overwrite=false)} would show readers a file that is still
+ *       being written, and a {@code FileContext} knows only schemes with an {@code
+ *       AbstractFileSystem}.
  * </ul>
  */
 final class ExclusiveFile {
@@ -169,8 +170,8 @@ final class ExclusiveFile {
     }
   }
 
-  private static boolean replaceByRename(
-      FileSystem fs, Path path, FileStatus seen, byte[] content) throws IOException {
+  private static boolean replaceByRename(FileSystem fs, Path path, FileStatus seen, byte[] content)
+      throws IOException {
     Path away = neighbour(path);
     if (!rename(fs, path, away)) {
       return false;
@@ -207,8 +208,7 @@ final class ExclusiveFile {
   }
 
   private static Path neighbour(Path path) {
-    return new Path(
-        path.getParent(), "." + path.getName() + "." + UUID.randomUUID() + ".partial");
+    return new Path(path.getParent(), "." + path.getName() + "." + UUID.randomUUID() + ".partial");
   }
 
   private static void deleteQuietly(FileSystem fs, Path path) {
@@ -219,7 +219,9 @@ final class ExclusiveFile {
     }
   }
 
-  /** Apart, because its classes are those of hadoop-aws and the AWS SDK, which a cluster may lack. */
+  /**
+   * Apart, because its classes are those of hadoop-aws and the AWS SDK, which a cluster may lack.
+   */
   private static final class S3 {
     private S3() {}
 

@@ -16,8 +16,8 @@ import java.util.UUID;
 import org.apache.hadoop.fs.FileStatus;
 
 /**
- * {@link ExclusiveFile} on the local file system, with java.nio: Hadoop's local rename replaces what
- * is there, and its files come with a hidden checksum file of their own, so that the two never
+ * {@link ExclusiveFile} on the local file system, with java.nio: Hadoop's local rename replaces
+ * what is there, and its files come with a hidden checksum file of their own, so that the two never
  * change at once. Files without one are read without verification.
  */
 final class LocalExclusiveFile {

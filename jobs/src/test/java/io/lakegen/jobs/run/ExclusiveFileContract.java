@@ -129,9 +129,7 @@ abstract class ExclusiveFileContract {
     assertThatThrownBy(() -> ExclusiveFile.create(fs, path, bytes("y")))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("a.json");
-    assertThat(fs.listStatus(path))
-        .extracting(s -> s.getPath().getName())
-        .containsExactly("child");
+    assertThat(fs.listStatus(path)).extracting(s -> s.getPath().getName()).containsExactly("child");
   }
 
   @Test

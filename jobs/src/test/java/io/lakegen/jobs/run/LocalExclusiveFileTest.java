@@ -35,18 +35,14 @@ class LocalExclusiveFileTest extends ExclusiveFileContract {
     Files.delete(temp.resolve("a.json"));
     assertThat(temp.resolve(".a.json.crc")).exists();
 
-    assertThat(ExclusiveFile.create(fs, path, "created".getBytes(StandardCharsets.UTF_8)))
-        .isTrue();
+    assertThat(ExclusiveFile.create(fs, path, "created".getBytes(StandardCharsets.UTF_8))).isTrue();
     assertThat(read(fs, path)).isEqualTo("created");
 
     Path other = new Path(root(), "b.json");
     write(fs, other, "written by Hadoop");
     assertThat(
             ExclusiveFile.replace(
-                fs,
-                other,
-                fs.getFileStatus(other),
-                "replaced it".getBytes(StandardCharsets.UTF_8)))
+                fs, other, fs.getFileStatus(other), "replaced it".getBytes(StandardCharsets.UTF_8)))
         .isTrue();
     assertThat(read(fs, other)).isEqualTo("replaced it");
   }

@@ -52,8 +52,7 @@ class S3ExclusiveFileTest extends ExclusiveFileContract {
     conf.setBoolean("fs.s3a.create.conditional.enabled", false);
     Path path = new Path(root(), "refused.json");
     try (FileSystem fs = FileSystem.newInstance(path.toUri(), conf)) {
-      assertThatThrownBy(
-              () -> ExclusiveFile.create(fs, path, "x".getBytes(StandardCharsets.UTF_8)))
+      assertThatThrownBy(() -> ExclusiveFile.create(fs, path, "x".getBytes(StandardCharsets.UTF_8)))
           .isInstanceOf(IOException.class)
           .hasMessageContaining("refused.json: the file system does not have")
           .hasMessageContaining("fs.s3a.create.conditional.enabled=true");
