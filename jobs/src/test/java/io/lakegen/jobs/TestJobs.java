@@ -36,7 +36,7 @@ public final class TestJobs {
   public record Result(int status, String out, String err) {}
 
   public static synchronized SparkSession spark() {
-    if (spark == null) {
+    if (spark == null || spark.sparkContext().isStopped()) {
       spark =
           SparkSession.builder()
               .master("local[2]")
@@ -46,6 +46,14 @@ public final class TestJobs {
               .getOrCreate();
     }
     return spark;
+  }
+
+  /** Stops the session, whoever made it, so that a test can have one with other settings. */
+  public static synchronized void stop() {
+    if (SparkSession.getDefaultSession().isDefined()) {
+      SparkSession.getDefaultSession().get().stop();
+    }
+    spark = null;
   }
 
   public static Result run(Object... args) {

@@ -9,7 +9,11 @@ import io.lakegen.jobs.run.Job;
 import io.lakegen.jobs.run.JobOptions;
 import io.lakegen.jobs.run.JobSpec;
 import io.lakegen.jobs.run.Jobs;
+<<<<<<< HEAD
 import io.lakegen.jobs.run.OutputStatus;
+=======
+import io.lakegen.jobs.run.ObjectStores;
+>>>>>>> s3
 import io.lakegen.jobs.run.RunSummary;
 import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problem;
@@ -205,6 +209,7 @@ public final class Main {
     if (conf.get("spark.master").startsWith("local")) {
       conf.setIfMissing("spark.ui.enabled", "false");
     }
+    ObjectStores.configure(conf);
     return SparkSession.builder().config(conf).getOrCreate();
   }
 

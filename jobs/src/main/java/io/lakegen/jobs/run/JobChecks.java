@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -51,7 +52,7 @@ final class JobChecks {
     task.check(spec.options(), problems);
     Optional<ModelPack> pack = pack();
     Optional<RunOutput> output =
-        required(JobOptions.OUTPUT).flatMap(uri -> RunOutput.check(uri, conf, problems));
+        required(JobOptions.OUTPUT).flatMap(this::output);
     History history = new History(spec, pack, output);
     history.check(problems);
     Optional<InputFiles> files = files(history.coverage());
@@ -95,6 +96,15 @@ final class JobChecks {
   private void missing(Option<?> option) {
     problems.add(
         option.name(), "missing", option + " or the key " + option.name() + " of --config");
+  }
+
+  private Optional<RunOutput> output(String uri) {
+    try {
+      ObjectStores.check(new Path(uri), spark.conf(), problems);
+    } catch (IllegalArgumentException e) {
+      // No path at all, which the next check reports.
+    }
+    return RunOutput.check(uri, conf, problems);
   }
 
   private Optional<ModelPack> pack() {

@@ -115,7 +115,7 @@ public final class RunOutput {
 
   /** Whether a file system has no folders that could be renamed. */
   static boolean isObjectStore(FileSystem fs) {
-    return fs.getScheme().startsWith("s3");
+    return fs.getUri().getScheme().startsWith("s3");
   }
 
   /** The folder. */
@@ -143,6 +143,7 @@ public final class RunOutput {
   /** Takes the right to write. */
   Lease lease(String runId) throws IOException {
     fs.mkdirs(own(""));
+    ExclusiveFile.probe(fs, own(""));
     return Lease.take(fs, own("lease"), runId);
   }
 
