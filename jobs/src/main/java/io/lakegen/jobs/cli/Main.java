@@ -168,6 +168,7 @@ public final class Main {
     // The counts of running tasks come with the heartbeats.
     conf.setIfMissing("spark.executor.heartbeatInterval", "2s");
     conf.setIfMissing("spark.executorEnv.MALLOC_ARENA_MAX", "2");
+    RetryDefaults.set(conf);
     if (conf.get("spark.master").startsWith("local")) {
       conf.setIfMissing("spark.ui.enabled", "false");
     }
