@@ -18,6 +18,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -75,16 +76,35 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
       ScoringOptions options,
       Budget budget,
       ScoringStats stats) {
+    this(rows, inputOf, nameOf, task, options, budget, stats, System::nanoTime);
+  }
+
+  /** With a clock of the caller's, by which time limits go. */
+  BatchScorer(
+      Iterator<R> rows,
+      Function<R, RowInput> inputOf,
+      Function<R, String> nameOf,
+      Task<P, O> task,
+      ScoringOptions options,
+      Budget budget,
+      ScoringStats stats,
+      LongSupplier clock) {
     this.rows = rows;
     this.inputOf = inputOf;
     this.task = task;
     this.options = options;
     this.stats = stats;
-    this.watch = new DeviceWatch(options.model(), options.timeouts().batch());
+    this.watch = new DeviceWatch(options.model(), options.timeouts().batch(), clock);
     this.runner = new BatchRunner<>(task, budget, stats, watch);
     this.preparer =
         new RowPreparer<>(
-            inputOf, nameOf, task, options.prepareThreads(), options.timeouts().row(), stats);
+            inputOf,
+            nameOf,
+            task,
+            options.prepareThreads(),
+            options.timeouts().row(),
+            stats,
+            clock);
     this.inferThread = new DaemonThreads(1, "lakegen-infer");
     // The device should not wait for a whole window to be prepared: the first is small, the next
     // ones grow.
@@ -209,10 +229,9 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
   }
 
   private void lookAtDevice() {
-    long now = System.nanoTime();
-    watch.warning(now).ifPresent(LOG::warn);
+    watch.warning().ifPresent(LOG::warn);
     if (fault == null) {
-      fault = watch.overdue(now).orElse(null);
+      fault = watch.overdue().orElse(null);
     }
   }
 

@@ -1,8 +1,9 @@
 package io.lakegen.batch;
 
+import io.lakegen.task.Durations;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /**
@@ -15,6 +16,7 @@ final class DeviceWatch {
 
   private final String model;
   private final Duration limit;
+  private final LongSupplier clock;
   private volatile Call call;
 
   private static final class Call {
@@ -22,14 +24,15 @@ final class DeviceWatch {
     private final int rows;
     private final long cost;
     private final Supplier<String> names;
-    private final long start = System.nanoTime();
+    private final long start;
     private long nextWarning = FIRST_WARNING.toNanos();
 
-    Call(String what, int rows, long cost, Supplier<String> names) {
+    Call(String what, int rows, long cost, Supplier<String> names, long start) {
       this.what = what;
       this.rows = rows;
       this.cost = cost;
       this.names = names;
+      this.start = start;
     }
   }
 
@@ -38,10 +41,12 @@ final class DeviceWatch {
    *
    * @param model how messages name the model and its device
    * @param limit of a call; null for none
+   * @param clock as {@link System#nanoTime}
    */
-  DeviceWatch(String model, Duration limit) {
+  DeviceWatch(String model, Duration limit, LongSupplier clock) {
     this.model = model;
     this.limit = limit;
+    this.clock = clock;
   }
 
   /**
@@ -50,12 +55,13 @@ final class DeviceWatch {
    * @param names of the rows, asked for only where somebody has to be told
    */
   void enter(int rows, long cost, Supplier<String> names) {
-    call = new Call("a batch of " + rows + (rows == 1 ? " row" : " rows"), rows, cost, names);
+    String what = "a batch of " + rows + (rows == 1 ? " row" : " rows");
+    call = new Call(what, rows, cost, names, clock.getAsLong());
   }
 
   /** The inference thread enters a call for the golden inputs. */
   void enterCheck() {
-    call = new Call("the golden check", 0, 0, () -> "");
+    call = new Call("the golden check", 0, 0, () -> "", clock.getAsLong());
   }
 
   void leave() {
@@ -70,16 +76,14 @@ final class DeviceWatch {
   /**
    * A warning about the present call, if one is due: after a minute, and again each time that the
    * call has taken twice as long.
-   *
-   * @param now as {@link System#nanoTime} tells it
    */
-  Optional<String> warning(long now) {
+  Optional<String> warning() {
     Call present = call;
     if (present == null) {
       return Optional.empty();
     }
     synchronized (present) {
-      long nanos = now - present.start;
+      long nanos = clock.getAsLong() - present.start;
       if (nanos < present.nextWarning) {
         return Optional.empty();
       }
@@ -91,17 +95,21 @@ final class DeviceWatch {
   }
 
   /** The failure of the present call, if it takes longer than it may. */
-  Optional<BatchTimeoutException> overdue(long now) {
+  Optional<BatchTimeoutException> overdue() {
     Call present = call;
-    if (limit == null || present == null || now - present.start <= limit.toNanos()) {
+    if (limit == null || present == null) {
+      return Optional.empty();
+    }
+    long nanos = clock.getAsLong() - present.start;
+    if (nanos <= limit.toNanos()) {
       return Optional.empty();
     }
     return Optional.of(
         new BatchTimeoutException(
-            words(present, now - present.start)
+            words(present, nanos)
                 + " (expected: at most "
-                + limit.toMillis() / 1000.0
-                + " s, see --batch-timeout)"));
+                + Durations.text(limit)
+                + ", see --batch-timeout)"));
   }
 
   private String words(Call present, long nanos) {
@@ -112,7 +120,6 @@ final class DeviceWatch {
         + present.what
         + rows
         + " has been in a device call for "
-        + TimeUnit.NANOSECONDS.toMillis(nanos) / 1000.0
-        + " s";
+        + Durations.text(Duration.ofNanos(nanos));
   }
 }

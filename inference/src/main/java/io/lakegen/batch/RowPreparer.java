@@ -17,6 +17,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -36,6 +37,7 @@ final class RowPreparer<R, P, O> {
   private final Task<P, O> task;
   private final Duration limit;
   private final ScoringStats stats;
+  private final LongSupplier clock;
   private final DaemonThreads threads;
   private final Set<Part> running = ConcurrentHashMap.newKeySet();
 
@@ -46,6 +48,7 @@ final class RowPreparer<R, P, O> {
    * Threads that wait for work.
    *
    * @param limit of a row's preparation; null for none
+   * @param clock as {@link System#nanoTime}
    */
   RowPreparer(
       Function<R, RowInput> inputOf,
@@ -53,12 +56,14 @@ final class RowPreparer<R, P, O> {
       Task<P, O> task,
       int threads,
       Duration limit,
-      ScoringStats stats) {
+      ScoringStats stats,
+      LongSupplier clock) {
     this.inputOf = inputOf;
     this.nameOf = nameOf;
     this.task = task;
     this.limit = limit;
     this.stats = stats;
+    this.clock = clock;
     this.threads = new DaemonThreads(threads, "lakegen-prepare");
   }
 
@@ -144,7 +149,7 @@ final class RowPreparer<R, P, O> {
 
     private synchronized int begin(Thread me) {
       worker = me;
-      since = System.nanoTime();
+      since = clock.getAsLong();
       return found.size();
     }
 
@@ -154,7 +159,7 @@ final class RowPreparer<R, P, O> {
         return -1;
       }
       found.add(outcome);
-      since = System.nanoTime();
+      since = clock.getAsLong();
       return found.size();
     }
 
@@ -190,7 +195,7 @@ final class RowPreparer<R, P, O> {
 
     /** Gives the present row up if it takes too long; its name then, else null. */
     private synchronized String loseIfOverdue() {
-      if (limit == null || worker == null || System.nanoTime() - since <= limit.toNanos()) {
+      if (limit == null || worker == null || clock.getAsLong() - since <= limit.toNanos()) {
         return null;
       }
       String name = nameOf.apply(rows.get(found.size()));

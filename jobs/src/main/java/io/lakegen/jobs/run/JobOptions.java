@@ -48,8 +48,9 @@ public final class JobOptions {
               null,
               "Longest that a batch may be on the device. Beyond it the device is taken for hung: its"
                   + " Spark task fails and goes to another executor, and the device gets no more"
-                  + " work. A batch of generate is a whole window of rows.")
-          .defaultsTo("no limit; a warning names the batch after 1m, 2m, 4m ...")
+                  + " work. A batch of generate is a whole window of rows. With or without it, a"
+                  + " warning names a batch that takes more than a minute.")
+          .defaultsTo("no limit")
           .where("more than 0", d -> !d.isZero());
 
   public static final Option<Duration> ROW_TIMEOUT =
