@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -29,9 +30,13 @@ final class BatchRunner<P, O> {
    */
   private static final double MIN_FILL = 0.9;
 
+  /** Rows of a batch that a message names. */
+  private static final int MOST_NAMES = 20;
+
   private final Task<P, O> task;
   private final Budget budget;
   private final ScoringStats stats;
+  private final DeviceWatch watch;
 
   /** Rows of the last window that wait to fill a batch of the next one. */
   private List<Row<P, O>> waiting = List.of();
@@ -39,16 +44,21 @@ final class BatchRunner<P, O> {
   /** Rows of a window that go to the model at once where it makes its own batches of them. */
   private int rowsAtOnce = Integer.MAX_VALUE;
 
-  BatchRunner(Task<P, O> task, Budget budget, ScoringStats stats) {
+  BatchRunner(Task<P, O> task, Budget budget, ScoringStats stats, DeviceWatch watch) {
     this.task = task;
     this.budget = budget;
     this.stats = stats;
+    this.watch = watch;
   }
 
   /** A prepared row and, later, its outcome. */
   static final class Row<P, O> {
     final P prepared;
     final int cost;
+
+    /** For messages; may be null. */
+    String name;
+
     O result;
     RowError error;
     private boolean waited;
@@ -195,9 +205,11 @@ final class BatchRunner<P, O> {
     List<P> prepared = batch.stream().map(s -> s.prepared).toList();
     long start = System.nanoTime();
     List<O> results;
+    watch.enter(batch.size(), (long) batch.size() * batch.get(0).cost, () -> names(batch));
     try {
       results = task.infer(prepared);
     } finally {
+      watch.leave();
       stats.add(Counter.inferNanos, System.nanoTime() - start);
     }
     if (results == null || results.size() != batch.size()) {
@@ -248,13 +260,30 @@ final class BatchRunner<P, O> {
     }
   }
 
+  private static String names(List<? extends Row<?, ?>> batch) {
+    String some =
+        batch.stream()
+            .limit(MOST_NAMES)
+            .map(row -> String.valueOf(row.name))
+            .collect(Collectors.joining(", "));
+    return "rows "
+        + some
+        + (batch.size() > MOST_NAMES ? " and " + (batch.size() - MOST_NAMES) + " more" : "");
+  }
+
   private void prove(Throwable failure) {
+    watch.enterCheck();
     try {
       task.check();
     } catch (RuntimeException | IOException broken) {
       broken.addSuppressed(failure);
+      // Memory may come free again, and a file that cannot be read says nothing of the device.
       throw new EngineFaultException(
-          "the model fails on its own golden inputs: " + broken.getMessage(), broken);
+          "the model fails on its own golden inputs: " + broken.getMessage(),
+          broken,
+          broken instanceof RuntimeException && !OutOfMemory.isCauseOf(broken));
+    } finally {
+      watch.leave();
     }
   }
 

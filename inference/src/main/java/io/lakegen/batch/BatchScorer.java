@@ -3,8 +3,6 @@ package io.lakegen.batch;
 import io.lakegen.batch.BatchRunner.Row;
 import io.lakegen.batch.ScoringStats.Counter;
 import io.lakegen.task.Budget;
-import io.lakegen.task.RowError;
-import io.lakegen.task.RowException;
 import io.lakegen.task.RowInput;
 import io.lakegen.task.Task;
 import java.util.ArrayDeque;
@@ -12,13 +10,17 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Streams rows through a model, in their order, one outcome for every row.
@@ -30,6 +32,7 @@ import java.util.function.Function;
  * @param <R> the caller's rows
  */
 public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(BatchScorer.class);
   private static final int WINDOWS = 3;
 
   private final Iterator<R> rows;
@@ -37,15 +40,17 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
   private final Task<P, O> task;
   private final ScoringOptions options;
   private final ScoringStats stats;
+  private final DeviceWatch watch;
   private final BatchRunner<P, O> runner;
-  private final ExecutorService prepareThreads;
-  private final ExecutorService inferThread;
+  private final RowPreparer<R, P, O> preparer;
+  private final DaemonThreads inferThread;
   private final ArrayDeque<Window<R, P, O>> windows = new ArrayDeque<>();
   private int nextWindowRows;
   private Window<R, P, O> current;
   private List<Row<P, O>> outcomes;
   private int position;
   private long returnedAt = -1;
+  private EngineFaultException fault;
 
   private record Window<R, P, O>(List<R> rows, Future<Inferred<P, O>> inferred) {}
 
@@ -60,42 +65,57 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
    * A scorer over {@code rows}, which are pulled on the caller's thread as outcomes are asked for.
    *
    * @param inputOf what the task reads of a row; called more than once
+   * @param nameOf how messages name a row, such as by its key; called for every row
    * @param budget shared by all scorers that use the same model
    */
   public BatchScorer(
       Iterator<R> rows,
       Function<R, RowInput> inputOf,
+      Function<R, String> nameOf,
       Task<P, O> task,
       ScoringOptions options,
       Budget budget,
       ScoringStats stats) {
+    this(rows, inputOf, nameOf, task, options, budget, stats, System::nanoTime);
+  }
+
+  /** With a clock of the caller's, by which time limits go. */
+  BatchScorer(
+      Iterator<R> rows,
+      Function<R, RowInput> inputOf,
+      Function<R, String> nameOf,
+      Task<P, O> task,
+      ScoringOptions options,
+      Budget budget,
+      ScoringStats stats,
+      LongSupplier clock) {
     this.rows = rows;
     this.inputOf = inputOf;
     this.task = task;
     this.options = options;
     this.stats = stats;
-    this.runner = new BatchRunner<>(task, budget, stats);
-    this.prepareThreads = threads(options.prepareThreads(), "lakegen-prepare");
-    this.inferThread = threads(1, "lakegen-infer");
+    this.watch = new DeviceWatch(options.model(), options.timeouts().batch(), clock);
+    this.runner = new BatchRunner<>(task, budget, stats, watch);
+    this.preparer =
+        new RowPreparer<>(
+            inputOf,
+            nameOf,
+            task,
+            options.prepareThreads(),
+            options.timeouts().row(),
+            stats,
+            clock);
+    this.inferThread = new DaemonThreads(1, "lakegen-infer");
     // The device should not wait for a whole window to be prepared: the first is small, the next
     // ones grow.
     this.nextWindowRows = Math.max(1, options.windowRows() / 16);
-  }
-
-  private static ExecutorService threads(int count, String name) {
-    return Executors.newFixedThreadPool(
-        count,
-        runnable -> {
-          Thread thread = new Thread(runnable, name);
-          thread.setDaemon(true);
-          return thread;
-        });
   }
 
   /**
    * {@inheritDoc}
    *
    * @throws EngineFaultException if the model or its device is broken
+   * @throws BatchTimeoutException if a batch takes longer than it may
    */
   @Override
   public boolean hasNext() {
@@ -164,17 +184,16 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
     int chunk =
         Math.max(
             1, (window.size() + options.prepareThreads() * 4 - 1) / (options.prepareThreads() * 4));
-    List<Future<List<Row<P, O>>>> prepared = new ArrayList<>();
+    List<RowPreparer<R, P, O>.Part> prepared = new ArrayList<>();
     for (int from = 0; from < window.size(); from += chunk) {
-      List<R> part = window.subList(from, Math.min(window.size(), from + chunk));
-      prepared.add(prepareThreads.submit(() -> prepare(part)));
+      prepared.add(preparer.prepare(window.subList(from, Math.min(window.size(), from + chunk))));
     }
     boolean last = !rows.hasNext();
     Future<Inferred<P, O>> inferred =
         inferThread.submit(
             () -> {
               List<Row<P, O>> found = new ArrayList<>(window.size());
-              for (Future<List<Row<P, O>>> part : prepared) {
+              for (RowPreparer<R, P, O>.Part part : prepared) {
                 found.addAll(part.get());
               }
               return new Inferred<>(found, runner.run(found, last));
@@ -182,75 +201,95 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
     return new Window<>(window, inferred);
   }
 
-  private List<Row<P, O>> prepare(List<R> part) {
-    long start = System.nanoTime();
-    List<Row<P, O>> found = new ArrayList<>(part.size());
-    long failed = 0;
-    for (R row : part) {
-      Row<P, O> prepared = prepare(inputOf.apply(row));
-      failed += prepared.error == null ? 0 : 1;
-      found.add(prepared);
-    }
-    stats.add(Counter.rows, failed);
-    stats.add(Counter.failed, failed);
-    stats.add(Counter.prepareNanos, System.nanoTime() - start);
-    return found;
-  }
-
-  private Row<P, O> prepare(RowInput input) {
-    if (input.error() != null) {
-      return new Row<>(null, 1, input.error());
-    }
-    try {
-      P prepared = task.prepare(input);
-      return new Row<>(prepared, Math.max(1, task.cost(prepared)), null);
-    } catch (RowException e) {
-      return new Row<>(null, 1, e.error());
-    } catch (RuntimeException e) {
-      return new Row<>(null, 1, new RowError("prepare", "prepare_error", e.toString()));
-    } catch (OutOfMemoryError e) {
-      // One huge row must not fail its partition, again on every executor that tries it.
-      return new Row<>(null, 1, new RowError("prepare", "out_of_memory", e.toString()));
-    }
-  }
-
-  private static <T> T await(Future<T> future) {
-    try {
-      return future.get();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new CancellationException("interrupted while waiting for the model");
-    } catch (ExecutionException e) {
-      Throwable cause = e.getCause();
-      if (cause instanceof EngineFaultException fault) {
+  private <T> T await(Future<T> future) {
+    while (true) {
+      try {
+        return future.get(watch.lookMillis(), TimeUnit.MILLISECONDS);
+      } catch (TimeoutException e) {
+        lookAtDevice();
+        if (fault != null) {
+          throw fault;
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new CancellationException("interrupted while waiting for the model");
+      } catch (ExecutionException e) {
+        fault = fault(e.getCause());
         throw fault;
       }
-      // What a preparation thread throws comes through the inference thread, wrapped twice.
-      Throwable origin = cause instanceof ExecutionException ? cause.getCause() : cause;
-      throw new EngineFaultException("scoring failed: " + origin, origin);
     }
+  }
+
+  private static EngineFaultException fault(Throwable cause) {
+    // What a preparation thread throws comes through the inference thread, wrapped twice.
+    Throwable origin = cause instanceof ExecutionException ? cause.getCause() : cause;
+    return origin instanceof EngineFaultException known
+        ? known
+        : new EngineFaultException("scoring failed: " + origin, origin);
+  }
+
+  private void lookAtDevice() {
+    watch.warning().ifPresent(LOG::warn);
+    if (fault == null) {
+      fault = watch.overdue().orElse(null);
+    }
+  }
+
+  /** What ended the scoring early; {@link #close} finds out too. */
+  public Optional<EngineFaultException> fault() {
+    return Optional.ofNullable(fault);
   }
 
   /**
-   * Stops the threads; returns when none of them is inside the engine or the task any more. Rows
-   * not yet consumed are lost.
+   * Stops the threads; returns when none of them is inside the engine or the task any more, but for
+   * those that hang there for longer than they may: see {@link #whenStopped}. Rows not yet consumed
+   * are lost.
    */
   @Override
   public void close() {
-    prepareThreads.shutdownNow();
+    preparer.shutdown();
     inferThread.shutdownNow();
     boolean interrupted = false;
-    // Tokenizers are native code too: a model must not be closed under a preparation thread either.
-    while (!inferThread.isTerminated() || !prepareThreads.isTerminated()) {
+    CompletableFuture<Void> stopped = stopped();
+    while (!stopped.isDone() && !onlyHangingThreadsRun()) {
       try {
-        inferThread.awaitTermination(1, TimeUnit.HOURS);
-        prepareThreads.awaitTermination(1, TimeUnit.HOURS);
+        stopped.get(watch.lookMillis(), TimeUnit.MILLISECONDS);
+      } catch (TimeoutException e) {
+        lookAtDevice();
       } catch (InterruptedException e) {
         interrupted = true;
+      } catch (ExecutionException e) {
+        throw new IllegalStateException("stopping threads cannot fail", e);
       }
+    }
+    if (!stopped.isDone()) {
+      LOG.warn(
+          "{}: a thread hangs in the task and is left behind; the model stays in memory until it"
+              + " comes back",
+          options.model());
     }
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  /**
+   * Does something, such as closing the model, as soon as no thread is inside the engine or the
+   * task any more: at once where that is so when {@link #close} has returned, or on the last thread
+   * that comes back, or never.
+   */
+  public void whenStopped(Runnable action) {
+    CompletableFuture<Void> unused = stopped().thenRun(action);
+  }
+
+  private CompletableFuture<Void> stopped() {
+    // Tokenizers are native code too: a model must not be closed under a preparation thread either.
+    return CompletableFuture.allOf(inferThread.stopped(), preparer.stopped());
+  }
+
+  private boolean onlyHangingThreadsRun() {
+    boolean inferenceEnded =
+        inferThread.stopped().isDone() || fault instanceof BatchTimeoutException;
+    return inferenceEnded && (preparer.stopped().isDone() || preparer.onlyLostThreadsRun());
   }
 }

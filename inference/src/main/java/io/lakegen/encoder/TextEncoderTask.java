@@ -83,7 +83,10 @@ public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens,
    */
   protected final Tokens tokenize(String text, String pair) throws RowException {
     Encoding encoding =
-        pair == null ? model.tokenizer().encode(text) : model.tokenizer().encode(text, pair);
+        pair == null
+            ? model.encode(text.length(), tokenizer -> tokenizer.encode(text))
+            : model.encode(
+                text.length() + pair.length(), tokenizer -> tokenizer.encode(text, pair));
     if (encoding.getIds().length == 0) {
       throw RowException.prepare(
           "no_tokens", "the text has no token of the model's vocabulary (expected: at least one)");

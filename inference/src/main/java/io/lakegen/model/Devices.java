@@ -5,6 +5,8 @@ import ai.djl.engine.Engine;
 import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problem;
 import java.util.List;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
 
 /**
  * Chooses the device of a task from what the user asked for and what the cluster manager assigned.
@@ -20,19 +22,30 @@ public final class Devices {
   }
 
   /**
-   * The device to load a model on.
+   * The device to load a model on: the first of the {@link #candidates}.
    *
-   * @param choice the user's wish; {@code auto} takes a GPU when there is one
-   * @param addresses GPU addresses that the cluster manager assigned to this task, empty when it
-   *     assigns none; several tasks with one address share a model
-   * @param engine whose view of the machine counts
-   * @param threads as in {@link LoadedModel#load}: asking an engine starts it
    * @throws InvalidArgumentsException if {@code gpu} was asked for and the engine sees none
    */
   public static Device resolve(
       Choice choice, List<String> addresses, PackSpec.EngineName engine, int threads) {
+    return candidates(choice, addresses, engine, threads).get(0);
+  }
+
+  /**
+   * The devices that a task may use, the one to take first in front. The others are for where that
+   * one turns out to be broken; a CPU never stands in for a GPU.
+   *
+   * @param choice the user's wish; {@code auto} takes a GPU when there is one
+   * @param addresses GPU addresses that the cluster manager assigned to this task, empty when it
+   *     assigns none and all are this executor's; several tasks with one address share a model
+   * @param engine whose view of the machine counts
+   * @param threads as in {@link LoadedModel#load}: asking an engine starts it
+   * @throws InvalidArgumentsException if {@code gpu} was asked for and the engine sees none
+   */
+  public static List<Device> candidates(
+      Choice choice, List<String> addresses, PackSpec.EngineName engine, int threads) {
     if (choice == Choice.cpu) {
-      return Device.cpu();
+      return List.of(Device.cpu());
     }
     configureEngines(threads);
     int gpus = Engine.getEngine(engine.name()).getGpuCount();
@@ -48,12 +61,35 @@ public final class Devices {
                         + " can see; found none. Use --device cpu, or put the CUDA build of the"
                         + " engine's native library on the class path")));
       }
-      return Device.cpu();
+      return List.of(Device.cpu());
     }
-    int index = addresses.isEmpty() ? 0 : Integer.parseInt(addresses.get(0));
+    return gpus(addresses, gpus);
+  }
+
+  /**
+   * The GPUs of a task.
+   *
+   * @param visible how many the engine sees, at least 1
+   */
+  static List<Device> gpus(List<String> addresses, int visible) {
+    if (addresses.isEmpty()) {
+      return IntStream.range(0, visible).mapToObj(Device::gpu).toList();
+    }
     // Where the cluster manager isolates executors (CUDA_VISIBLE_DEVICES, cgroups), the address
-    // counts the machine's GPUs but the engine counts the visible ones.
-    return Device.gpu(index < gpus ? index : 0);
+    // counts the machine's GPUs, or is a UUID, but the engine counts the visible ones.
+    return IntStream.range(0, addresses.size())
+        .map(i -> index(addresses.get(i), visible).orElse(i % visible))
+        .distinct()
+        .mapToObj(Device::gpu)
+        .toList();
+  }
+
+  private static OptionalInt index(String address, int visible) {
+    if (!address.matches("\\d{1,9}")) {
+      return OptionalInt.empty();
+    }
+    int index = Integer.parseInt(address);
+    return index < visible ? OptionalInt.of(index) : OptionalInt.empty();
   }
 
   /** Settings that an engine reads once, when the JVM first asks for it. */

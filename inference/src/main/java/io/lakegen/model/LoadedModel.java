@@ -1,12 +1,14 @@
 package io.lakegen.model;
 
 import ai.djl.Device;
+import ai.djl.huggingface.tokenizers.Encoding;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.ndarray.NDManager;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
@@ -14,6 +16,9 @@ import java.util.function.Supplier;
  * all tasks of a JVM through {@link ModelPool}, which closes it.
  */
 public final class LoadedModel implements AutoCloseable {
+  private static final int ONE_AT_A_TIME = 1 << 18;
+  private static final Object LARGE = new Object();
+
   private final ModelPack pack;
   private final Device device;
   private final Map<String, Graph> graphs = new LinkedHashMap<>();
@@ -31,12 +36,14 @@ public final class LoadedModel implements AutoCloseable {
    * @param threads threads that one operation of the engine may use on a CPU; the PyTorch engine
    *     takes the first value that the JVM asks for
    * @throws InvalidPackException if the model answers otherwise than the reference implementation
-   * @throws IOException if a file cannot be read or is no graph of its engine
+   * @throws IOException if a file cannot be read, is no graph of its engine, or was changed since
+   *     its digest was checked
    */
   public static LoadedModel load(ModelPack pack, Device device, int threads) throws IOException {
     Devices.configureEngines(threads);
     LoadedModel model = new LoadedModel(pack, device);
     try {
+      pack.requireUnchanged();
       for (Map.Entry<String, String> graph : pack.spec().graphs().entrySet()) {
         model.graphs.put(
             graph.getKey(),
@@ -54,6 +61,8 @@ public final class LoadedModel implements AutoCloseable {
                 .optPadding(false)
                 .build();
       }
+      // TorchScript is code: what was put in a file's place while the engine read it must not run.
+      pack.requireUnchanged();
       model.check();
     } catch (IOException | RuntimeException | Error e) {
       model.close();
@@ -111,6 +120,21 @@ public final class LoadedModel implements AutoCloseable {
       throw new IllegalStateException("tokenizer: missing (expected: a pack with a tokenizer)");
     }
     return tokenizer;
+  }
+
+  /**
+   * Calls the tokenizer for a text from anywhere. Large texts go one at a time: tokenizers take
+   * native memory of some 350 times a text's size while they work.
+   *
+   * @param characters of the text
+   */
+  public Encoding encode(int characters, Function<HuggingFaceTokenizer, Encoding> call) {
+    if (characters <= ONE_AT_A_TIME) {
+      return call.apply(tokenizer());
+    }
+    synchronized (LARGE) {
+      return call.apply(tokenizer());
+    }
   }
 
   /**

@@ -1,6 +1,8 @@
 package io.lakegen.model;
 
+import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Objects;
 
 /**
@@ -11,12 +13,31 @@ import java.util.Objects;
  * @param spec the parsed {@code pack.json}
  * @param sha256 digest of {@code pack.json}, which holds the digests of all other files and so
  *     names the whole pack
+ * @param stamps what tells whether a file was changed since its digest was checked
  */
-public record ModelPack(Path folder, PackSpec spec, String sha256) {
+public record ModelPack(Path folder, PackSpec spec, String sha256, Map<String, String> stamps) {
   public ModelPack {
     Objects.requireNonNull(folder, "folder");
     Objects.requireNonNull(spec, "spec");
     Objects.requireNonNull(sha256, "sha256");
+    stamps = Map.copyOf(stamps);
+  }
+
+  /**
+   * Makes sure that the files are still those whose digests were checked.
+   *
+   * @throws IOException if one was written to, replaced or removed; fetching the pack again repairs
+   *     the copy
+   */
+  void requireUnchanged() throws IOException {
+    for (Map.Entry<String, String> stamp : PackFiles.stamps(folder, spec).entrySet()) {
+      if (!stamp.getValue().equals(stamps.get(stamp.getKey()))) {
+        throw new IOException(
+            folder.resolve(stamp.getKey())
+                + ": changed since its digest was checked (expected: a cache that only Lakegen"
+                + " writes to)");
+      }
+    }
   }
 
   /** Path of a file that the pack lists. */

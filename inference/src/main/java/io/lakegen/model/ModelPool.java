@@ -3,6 +3,7 @@ package io.lakegen.model;
 import ai.djl.Device;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,7 +14,8 @@ import org.slf4j.LoggerFactory;
  * Loaded models, one for every pack and device. A model stays loaded between leases, so that Spark
  * tasks and jobs that follow find it warm; where a device would hold more than its limit, the model
  * that nobody has leased for the longest time is closed first. Thread-safe: threads that ask for a
- * model at once wait for a single load; a load that failed is tried again by the next caller.
+ * model at once wait for a single load; a load that failed is tried again by the next caller,
+ * unless the key was {@linkplain #fence fenced}.
  *
  * @param <M> what a model is, once loaded
  */
@@ -24,6 +26,9 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
 
   /** In the order of their last use. */
   private final Map<Key, Entry> entries = new LinkedHashMap<>(16, 0.75f, true);
+
+  /** Keys that get no model any more, and why. */
+  private final Map<Key, String> fenced = new HashMap<>();
 
   private int loads;
 
@@ -45,6 +50,9 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
     final Key key;
     int leases;
     M model;
+
+    /** Out of the pool for good: closed as soon as nobody leases it. */
+    boolean retired;
 
     Entry(Key key) {
       this.key = key;
@@ -87,11 +95,16 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
     this.modelsPerDevice = modelsPerDevice;
   }
 
-  /** Leases the model of a key, which is loaded now if need be. */
+  /**
+   * Leases the model of a key, which is loaded now if need be.
+   *
+   * @throws DeviceFencedException if the key is fenced; nothing is loaded then
+   */
   public Lease lease(Key key, Loader<M> loader) throws IOException {
     Entry entry;
     List<Entry> idle = List.of();
     synchronized (this) {
+      refuseIfFenced(key);
       entry = entries.get(key);
       if (entry == null) {
         // Room is made before the load: the device may not hold one more.
@@ -113,6 +126,8 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
 
   private void load(Entry entry, Loader<M> loader) throws IOException {
     synchronized (entry) {
+      // Whoever waited for a load that ended in a fence must not try it again.
+      refuseIfFenced(entry.key);
       if (entry.model == null) {
         long start = System.nanoTime();
         entry.model = loader.load();
@@ -124,6 +139,48 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
     }
   }
 
+  private synchronized void refuseIfFenced(Key key) {
+    String reason = fenced.get(key);
+    if (reason != null) {
+      throw new DeviceFencedException(key, reason);
+    }
+  }
+
+  /**
+   * Gives a key no model any more, for as long as this pool lives: its device is broken, or hangs.
+   * The model is taken out at once and closed when its last lease is; a call that never returns
+   * keeps its lease, so that nothing is closed under it. Of several reasons the first stays. May be
+   * called by the loader of this key.
+   *
+   * @param reason for people, names device and model
+   */
+  public void fence(Key key, String reason) {
+    Entry entry;
+    boolean idle;
+    synchronized (this) {
+      if (fenced.putIfAbsent(key, reason) != null) {
+        return;
+      }
+      entry = entries.remove(key);
+      idle = entry != null && retire(entry);
+    }
+    LOG.error("{} is fenced: {}", key, reason);
+    if (idle) {
+      close(entry);
+    }
+  }
+
+  /** Whether {@link #fence} was called for a key. */
+  public synchronized boolean isFenced(Key key) {
+    return fenced.containsKey(key);
+  }
+
+  /** True if nobody leases the entry, which the caller closes then. */
+  private boolean retire(Entry entry) {
+    entry.retired = true;
+    return entry.leases == 0;
+  }
+
   private void giveBack(Entry entry) {
     List<Entry> idle;
     synchronized (this) {
@@ -132,6 +189,9 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
         entries.remove(entry.key, entry);
       }
       idle = takeIdle(entry.key.device(), modelsPerDevice);
+      if (entry.leases == 0 && entry.retired) {
+        idle.add(entry);
+      }
     }
     idle.forEach(this::close);
   }
@@ -174,14 +234,14 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
     return entries.size();
   }
 
-  /** Closes every model. Nothing may be running on them. */
+  /** Closes every model; those that are leased, when their last lease is closed. */
   @Override
   public void close() {
-    List<Entry> all;
+    List<Entry> idle;
     synchronized (this) {
-      all = new ArrayList<>(entries.values());
+      idle = entries.values().stream().filter(this::retire).toList();
       entries.clear();
     }
-    all.forEach(this::close);
+    idle.forEach(this::close);
   }
 }

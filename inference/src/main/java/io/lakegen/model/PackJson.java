@@ -171,7 +171,7 @@ final class PackJson {
    * overwrite anything.
    */
   private void fileName(String name) {
-    if (name.equals(FILE) || !name.matches("[A-Za-z0-9_][A-Za-z0-9._-]*")) {
+    if (name.equals(FILE) || !name.matches("[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")) {
       problems.add("sha256." + name, "a path", "a plain file name inside the pack, not " + FILE);
     }
   }

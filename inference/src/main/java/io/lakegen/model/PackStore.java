@@ -8,14 +8,21 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Collection;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
@@ -40,16 +47,33 @@ public final class PackStore {
    */
   private static final Object JVM_LOCK = new Object();
 
+  /** Exporters write a few kilobytes. */
+  private static final int MOST_JSON_BYTES = 16 << 20;
+
   private final Path root;
+
+  /** A folder above the root that only this user may write to; null if that does not matter. */
+  private final Path privateBase;
 
   /** A store in the given folder, which is made when needed. */
   public PackStore(Path root) {
+    this(root, null);
+  }
+
+  private PackStore(Path root, Path privateBase) {
     this.root = root;
+    this.privateBase = privateBase;
+  }
+
+  /** A store below a folder that everybody may write to, safe from what others put there. */
+  static PackStore inShared(Path folder) {
+    Path base = folder.resolve("lakegen-" + System.getProperty("user.name"));
+    return new PackStore(base.resolve("packs"), base);
   }
 
   /**
    * The store of this node: {@code $LAKEGEN_CACHE}, else {@code ~/.cache/lakegen}, else (no
-   * writable home, as in some containers) the temporary folder.
+   * writable home, as in some containers) a folder of this user in the temporary folder.
    */
   public static PackStore ofNode() {
     String configured = System.getenv("LAKEGEN_CACHE");
@@ -57,11 +81,9 @@ public final class PackStore {
       return new PackStore(Path.of(configured, "packs"));
     }
     Path home = Path.of(System.getProperty("user.home", "/nonexistent"));
-    Path base =
-        Files.isWritable(home)
-            ? home.resolve(".cache")
-            : Path.of(System.getProperty("java.io.tmpdir"));
-    return new PackStore(base.resolve("lakegen").resolve("packs"));
+    return Files.isWritable(home)
+        ? new PackStore(home.resolve(".cache").resolve("lakegen").resolve("packs"))
+        : inShared(Path.of(System.getProperty("java.io.tmpdir")));
   }
 
   /**
@@ -69,16 +91,17 @@ public final class PackStore {
    *
    * @param uri folder of the pack on any file system that {@code conf} knows; a path without scheme
    *     is resolved against the default file system
-   * @throws InvalidPackException if a file is missing, differs from its digest, or {@code
-   *     pack.json} breaks the format
+   * @throws InvalidPackException if a file is missing, differs from its digest or leads out of the
+   *     pack's folder, or {@code pack.json} breaks the format; nothing was loaded then
    * @throws IOException if the pack or the node's folder cannot be read or written
    */
   public ModelPack fetch(String uri, Configuration conf) throws IOException {
     org.apache.hadoop.fs.Path source = new org.apache.hadoop.fs.Path(uri);
     FileSystem fs = source.getFileSystem(conf);
+    checkSource(uri, fs, source, List.of(PackJson.FILE));
     byte[] content;
     try (InputStream in = fs.open(new org.apache.hadoop.fs.Path(source, PackJson.FILE))) {
-      content = in.readAllBytes();
+      content = in.readNBytes(MOST_JSON_BYTES + 1);
     } catch (FileNotFoundException e) {
       throw new InvalidPackException(
           uri,
@@ -87,10 +110,20 @@ public final class PackStore {
               "missing",
               "a folder made by the model exporter, with " + PackJson.FILE));
     }
+    if (content.length > MOST_JSON_BYTES) {
+      throw new InvalidPackException(
+          uri,
+          new Problem(
+              PackJson.FILE,
+              "more than " + MOST_JSON_BYTES + " bytes",
+              "at most " + MOST_JSON_BYTES));
+    }
     PackSpec spec = PackJson.parse(uri, content);
+    checkSource(uri, fs, source, spec.sha256().keySet());
     String sha256 = HexFormat.of().formatHex(digest().digest(content));
     Path folder = root.resolve(sha256);
-    Files.createDirectories(root);
+    prepareRoot();
+    Map<String, String> stamps;
     synchronized (JVM_LOCK) {
       try (FileChannel channel =
               FileChannel.open(
@@ -98,23 +131,90 @@ public final class PackStore {
                   StandardOpenOption.CREATE,
                   StandardOpenOption.WRITE);
           FileLock lock = channel.lock()) {
+        // Taken before the digests: what is written to a file after that shows.
+        stamps = PackFiles.stamps(folder, spec);
         if (!lock.isValid()
             || !intact(folder, content, spec)
             || !complete(fs, source, folder, spec)) {
           download(uri, fs, source, content, spec, folder);
+          stamps = PackFiles.stamps(folder, spec);
+        } else {
+          // A copy that an earlier version made was not checked for this.
+          Problems problems = new Problems();
+          PackFiles.checkGraphs(folder, spec, problems);
+          throwIfAny(uri, problems);
         }
       }
     }
-    return new ModelPack(folder, spec, sha256);
+    return new ModelPack(folder, spec, sha256, stamps);
+  }
+
+  private static void checkSource(
+      String uri, FileSystem fs, org.apache.hadoop.fs.Path source, Collection<String> names)
+      throws IOException {
+    Problems problems = new Problems();
+    PackFiles.checkSource(fs, source, names, problems);
+    throwIfAny(uri, problems);
+  }
+
+  private static void throwIfAny(String uri, Problems problems) {
+    if (!problems.isEmpty()) {
+      throw new InvalidPackException(uri, problems.list());
+    }
+  }
+
+  /**
+   * Makes the folder. One below a folder that everybody may write to is made for this user alone,
+   * and must be so if it is there already: whoever owns it could put code in a model's place.
+   */
+  private void prepareRoot() throws IOException {
+    if (privateBase != null) {
+      try {
+        Files.createDirectory(
+            privateBase,
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+      } catch (FileAlreadyExistsException e) {
+        requirePrivate(privateBase);
+      }
+    }
+    Files.createDirectories(root);
+  }
+
+  private static void requirePrivate(Path base) throws IOException {
+    PosixFileAttributes attributes =
+        Files.readAttributes(base, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    Path mine = Files.createTempFile("lakegen", ".owner");
+    try {
+      if (!attributes.isDirectory()
+          || !attributes.owner().equals(Files.getOwner(mine))
+          || attributes.permissions().contains(PosixFilePermission.GROUP_WRITE)
+          || attributes.permissions().contains(PosixFilePermission.OTHERS_WRITE)) {
+        throw new IOException(
+            base
+                + ": others can write to it (expected: a folder of this user alone; remove it, or"
+                + " set LAKEGEN_CACHE to another folder)");
+      }
+    } finally {
+      Files.delete(mine);
+    }
   }
 
   private boolean intact(Path folder, byte[] content, PackSpec spec) throws IOException {
-    if (!Files.isDirectory(folder)) {
+    if (!Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) {
       return false;
+    }
+    try (Stream<Path> files = Files.list(folder)) {
+      // An engine or tokenizer may look for files that lie beside its own.
+      if (files.count() != spec.sha256().size() + 1) {
+        LOG.warn("{} holds other files than the pack: fetching it again", folder);
+        delete(folder);
+        return false;
+      }
     }
     for (Map.Entry<String, String> file : spec.sha256().entrySet()) {
       Path path = folder.resolve(file.getKey());
-      if (!Files.isRegularFile(path) || !sha256(path).equals(file.getValue())) {
+      if (!Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS)
+          || !sha256(path).equals(file.getValue())) {
         LOG.warn("{} is damaged: fetching the pack again", path);
         delete(folder);
         return false;
@@ -175,9 +275,9 @@ public final class PackStore {
           problems.add("sha256." + file.getKey(), actual, file.getValue());
         }
       }
-      if (!problems.isEmpty()) {
-        throw new InvalidPackException(uri, problems.list());
-      }
+      throwIfAny(uri, problems);
+      PackFiles.checkGraphs(partial, spec, problems);
+      throwIfAny(uri, problems);
       Files.write(partial.resolve(PackJson.FILE), content);
       delete(folder);
       Files.move(partial, folder, StandardCopyOption.ATOMIC_MOVE);
@@ -192,7 +292,7 @@ public final class PackStore {
   }
 
   private static void delete(Path folder) throws IOException {
-    if (!Files.exists(folder)) {
+    if (!Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
       return;
     }
     try (Stream<Path> files = Files.walk(folder)) {

@@ -4,6 +4,7 @@ import io.lakegen.problem.Problems;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -86,6 +87,13 @@ public record Option<T>(
   public static Option<Double> ofDouble(String name, double byDefault, String description) {
     Type type = new Type("X", "a number", List.of(), Double::valueOf);
     return one(name, type, byDefault, description).where("a number", Double::isFinite);
+  }
+
+  /** A duration, see {@link Durations}; {@code byDefault} may be null. */
+  public static Option<Duration> ofDuration(String name, Duration byDefault, String description) {
+    Type type = new Type("DURATION", Durations.EXPECTED, List.of(), Durations::parse);
+    Option<Duration> option = one(name, type, byDefault, description);
+    return option.defaultsTo(byDefault == null ? "" : Durations.text(byDefault));
   }
 
   /** Off unless it is given. */

@@ -2,6 +2,7 @@ package io.lakegen.task;
 
 import io.lakegen.problem.Problems;
 import java.io.Serializable;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -103,6 +104,9 @@ public record OptionValues(Map<String, Serializable> given) implements Serializa
   }
 
   private static Object plain(Object value) {
+    if (value instanceof Duration duration) {
+      return Durations.text(duration);
+    }
     return value instanceof Enum<?> constant ? constant.name() : value;
   }
 }

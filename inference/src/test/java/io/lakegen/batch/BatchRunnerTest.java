@@ -53,7 +53,8 @@ class BatchRunnerTest {
   private List<Row<String, String>> run(FakeTask task, Budget budget, List<String> rows) {
     List<Row<String, String>> found = new ArrayList<>();
     rows.forEach(row -> found.add(new Row<>(row, task.cost(row), null)));
-    new BatchRunner<>(task, budget, stats).run(found, true);
+    new BatchRunner<>(task, budget, stats, new DeviceWatch("the model", null, System::nanoTime))
+        .run(found, true);
     return found;
   }
 
@@ -96,7 +97,8 @@ class BatchRunnerTest {
     RowError error = new RowError("read", "broken_line", "no JSON");
     Row<String, String> bad = new Row<>(null, 1, error);
     Row<String, String> good = new Row<>("a", 1, null);
-    new BatchRunner<>(task, large(), stats).run(List.of(bad, good), true);
+    new BatchRunner<>(task, large(), stats, new DeviceWatch("the model", null, System::nanoTime))
+        .run(List.of(bad, good), true);
     assertThat(bad.error).isSameAs(error);
     assertThat(bad.result).isNull();
     assertThat(good.result).isEqualTo("A");
@@ -354,7 +356,9 @@ class BatchRunnerTest {
   @Test
   void rowsThatMakeNoFullBatchWaitForTheNextWindowOnce() {
     FakeTask task = byFirstLetter();
-    BatchRunner<String, String> runner = new BatchRunner<>(task, new Budget(3), stats);
+    BatchRunner<String, String> runner =
+        new BatchRunner<>(
+            task, new Budget(3), stats, new DeviceWatch("the model", null, System::nanoTime));
     List<List<Row<String, String>>> windows = new ArrayList<>();
     for (String rows : List.of("a b a a a", "a a a", "c c c c", "c")) {
       windows.add(
@@ -387,7 +391,9 @@ class BatchRunnerTest {
   @Test
   void identicalRowsWaitTogether() {
     FakeTask task = FakeTask.sharing();
-    BatchRunner<String, String> runner = new BatchRunner<>(task, large(), stats);
+    BatchRunner<String, String> runner =
+        new BatchRunner<>(
+            task, large(), stats, new DeviceWatch("the model", null, System::nanoTime));
     List<Row<String, String>> first = List.of(new Row<>("a", 1, null), new Row<>("a", 1, null));
     List<Row<String, String>> second = List.of(new Row<>("b", 1, null), new Row<>("a", 1, null));
 

@@ -47,7 +47,7 @@ class BatchScorerTest {
   private BatchScorer<String, String, String> scorer(
       Iterator<String> rows, FakeTask task, ScoringOptions options, Budget budget) {
     return new BatchScorer<>(
-        rows, text -> RowInputs.of("text", text), task, options, budget, stats);
+        rows, text -> RowInputs.of("text", text), text -> text, task, options, budget, stats);
   }
 
   private List<Scored<String, String>> score(

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lakegen.task.Budget;
 import io.lakegen.task.RowError;
+import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
 class ScoringValuesTest {
@@ -17,6 +18,17 @@ class ScoringValuesTest {
         .hasMessage("windowBytes: -1 (expected: 1 or more)");
     assertThatThrownBy(() -> new ScoringOptions(1, 1, 0))
         .hasMessage("prepareThreads: 0 (expected: 1 or more)");
+  }
+
+  @Test
+  void timeLimitsAreAboveZero() {
+    assertThat(Timeouts.NONE).isEqualTo(new Timeouts(null, null));
+    assertThatThrownBy(() -> new Timeouts(Duration.ZERO, null))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("batch-timeout: PT0S (expected: more than 0)");
+    assertThatThrownBy(() -> new Timeouts(null, Duration.ofSeconds(-1)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("row-timeout: PT-1S (expected: more than 0)");
   }
 
   @Test

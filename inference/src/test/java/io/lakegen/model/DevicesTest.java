@@ -31,4 +31,25 @@ class DevicesTest {
             Devices.resolve(Devices.Choice.cpu, List.of("1"), PackSpec.EngineName.OnnxRuntime, 1))
         .isEqualTo(Device.cpu());
   }
+
+  /** Addresses, GPUs that the engine sees, the GPUs that the task may use. */
+  @ParameterizedTest
+  @org.junit.jupiter.params.provider.CsvSource({
+    "'', 1, 0",
+    "'', 3, 0 1 2",
+    "2, 4, 2",
+    "1 3, 4, 1 3",
+    "5, 1, 0",
+    "4 5, 2, 0 1",
+    "GPU-8c2f, 1, 0",
+    "GPU-8c2f GPU-91aa, 2, 0 1",
+    "0 0, 2, 0",
+    "99999999999, 2, 0"
+  })
+  void assignedGpusAreThoseThatTheEngineSees(String addresses, int visible, String expected) {
+    List<String> assigned = addresses.isEmpty() ? List.of() : List.of(addresses.split(" "));
+    assertThat(Devices.gpus(assigned, visible))
+        .extracting(d -> Integer.toString(d.getDeviceId()))
+        .containsExactly(expected.split(" "));
+  }
 }

@@ -77,6 +77,33 @@ class LoadedModelTest {
     assertThat(Files.exists(pack.file("model.pt"))).isTrue();
   }
 
+  /** Same length, same time of modification: what a backup or an attacker would leave. */
+  @Test
+  void aFileThatWasSwappedInTheCacheAfterItsChecksumIsNotLoaded() throws IOException {
+    ModelPack pack =
+        new PackStore(temp.resolve("swapped"))
+            .fetch(TestPacks.fixture("gpt2").toString(), new Configuration());
+    Path graph = pack.file("decoder.pt");
+    Path other = temp.resolve("other.pt");
+    byte[] content = Files.readAllBytes(graph);
+    content[content.length / 2] ^= 1;
+    Files.write(other, content);
+    Files.setLastModifiedTime(other, Files.getLastModifiedTime(graph));
+    Files.move(other, graph, java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+
+    assertThatThrownBy(() -> LoadedModel.load(pack, Device.cpu(), 1))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            graph
+                + ": changed since its digest was checked (expected: a cache that only Lakegen"
+                + " writes to)");
+    Files.delete(graph);
+    assertThatThrownBy(() -> LoadedModel.load(pack, Device.cpu(), 1))
+        .hasMessageStartingWith(graph + ": changed since its digest was checked");
+    // Fetching repairs it.
+    load(temp.resolve("swapped").toString()).close();
+  }
+
   @Test
   void aClosedGraphSaysSo() throws IOException {
     LoadedModel model = load(temp.toString());

@@ -141,4 +141,98 @@ class ModelPoolTest {
       assertThat(again.model()).isNotSameAs(model);
     }
   }
+
+  @Test
+  void aFencedKeyIsNotLoadedAgainAndItsModelIsClosedWithTheLastLease() throws IOException {
+    ModelPool<CountedModel>.Lease first = pool.lease(A, CountedModel::new);
+    ModelPool<CountedModel>.Lease second = pool.lease(A, CountedModel::new);
+    CountedModel model = first.model();
+    CountedModel other = use(B);
+
+    pool.fence(A, "tiny on cpu() answers nonsense");
+    pool.fence(A, "a later reason");
+
+    assertThat(pool.isFenced(A)).isTrue();
+    assertThat(pool.isFenced(B)).isFalse();
+    assertThat(pool.size()).isEqualTo(1);
+    assertThatThrownBy(() -> pool.lease(A, CountedModel::new))
+        .isInstanceOf(DeviceFencedException.class)
+        .hasMessage(
+            "device cpu(): fenced in this executor for model pack a: tiny on cpu() answers nonsense"
+                + " (expected: a sound device; on a cluster Spark tries the rows on another"
+                + " executor)");
+    assertThat(pool.loads()).isEqualTo(2);
+
+    first.close();
+    assertThat(model.closed).as("the second lease is open").isFalse();
+    pool.close();
+    assertThat(model.closed).as("the second lease is open").isFalse();
+    second.close();
+    assertThat(model.closed).isTrue();
+    assertThat(other.closed).isTrue();
+  }
+
+  @Test
+  void anIdleModelIsClosedWhenItsKeyIsFencedAndTheSamePackElsewhereIsNot() throws IOException {
+    ModelPool.Key elsewhere = new ModelPool.Key("a", Device.gpu(1));
+    CountedModel model = use(A);
+    pool.fence(A, "broken");
+    assertThat(model.closed).isTrue();
+    assertThat(use(elsewhere)).isNotNull();
+    pool.fence(C, "fenced before it was loaded");
+    assertThatThrownBy(() -> use(C))
+        .isInstanceOf(DeviceFencedException.class)
+        .hasMessageContaining("fenced before it was loaded");
+  }
+
+  /** All of them wait for one load, which finds the device broken: one attempt is enough. */
+  @Test
+  void thoseWhoWaitedForALoadThatEndedInAFenceDoNotTryAgain() throws Exception {
+    int threads = 8;
+    CyclicBarrier start = new CyclicBarrier(threads);
+    ExecutorService executor = Executors.newFixedThreadPool(threads);
+    List<String> attempts = java.util.Collections.synchronizedList(new ArrayList<>());
+    List<Future<CountedModel>> futures = new ArrayList<>();
+    try {
+      for (int i = 0; i < threads; i++) {
+        futures.add(
+            executor.submit(
+                () -> {
+                  start.await();
+                  return pool.lease(
+                          A,
+                          () -> {
+                            attempts.add("load");
+                            pool.fence(A, "CUDA error");
+                            throw new IllegalStateException("CUDA error");
+                          })
+                      .model();
+                }));
+      }
+      int fenced = 0;
+      for (Future<CountedModel> future : futures) {
+        Throwable cause =
+            org.assertj.core.api.Assertions.catchThrowableOfType(
+                    java.util.concurrent.ExecutionException.class, future::get)
+                .getCause();
+        assertThat(cause).hasMessageContaining("CUDA error");
+        fenced += cause instanceof DeviceFencedException ? 1 : 0;
+      }
+      assertThat(fenced).isEqualTo(threads - 1);
+    } finally {
+      executor.shutdownNow();
+    }
+    assertThat(attempts).hasSize(1);
+  }
+
+  @Test
+  void closingThePoolSparesModelsInUseUntilTheyAreGivenBack() throws IOException {
+    ModelPool<CountedModel>.Lease lease = pool.lease(A, CountedModel::new);
+    CountedModel model = lease.model();
+    pool.close();
+    assertThat(model.closed).isFalse();
+    assertThat(pool.size()).isZero();
+    lease.close();
+    assertThat(model.closed).isTrue();
+  }
 }

@@ -219,7 +219,10 @@ class PackJsonTest {
   @ValueSource(
       strings = {
         "../x",
+        "a/../../x",
         "/etc/passwd",
+        "a\u0000b",
+        "a\n",
         "a/b",
         "a\\b",
         "..",

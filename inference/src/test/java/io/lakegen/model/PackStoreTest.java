@@ -152,6 +152,130 @@ class PackStoreTest {
     assertThat(CountingFileSystem.OPENED).containsEntry("model.pt", 4);
   }
 
+  /** Tokenizers and engines look for files beside their own. */
+  @Test
+  void aCopyWithMoreFilesThanThePackIsReplaced() throws IOException {
+    ModelPack pack = fetch();
+    Files.writeString(pack.folder().resolve("tokenizer_config.json"), "{}");
+    assertWholeCopy(fetch());
+    assertThat(pack.folder().resolve("tokenizer_config.json")).doesNotExist();
+  }
+
+  @Test
+  void aCopyWithALinkInItIsReplacedEvenIfTheContentIsRight() throws IOException {
+    ModelPack pack = fetch();
+    Path elsewhere = temp.resolve("elsewhere.pt");
+    Files.move(pack.file("model.pt"), elsewhere);
+    Files.createSymbolicLink(pack.file("model.pt"), elsewhere);
+    assertWholeCopy(fetch());
+    assertThat(Files.isSymbolicLink(pack.file("model.pt"))).isFalse();
+    assertThat(elsewhere).exists();
+
+    Path moved = temp.resolve("moved");
+    Files.move(pack.folder(), moved);
+    Files.createSymbolicLink(pack.folder(), moved);
+    assertWholeCopy(fetch());
+    assertThat(Files.isSymbolicLink(pack.folder())).isFalse();
+    assertThat(moved).exists();
+  }
+
+  private void assertRefused(String problem) throws IOException {
+    assertThatThrownBy(() -> store.fetch(source.toString(), new Configuration()))
+        .isInstanceOf(InvalidPackException.class)
+        .hasMessage("model pack " + source + ": " + problem);
+    assertThat(root).satisfiesAnyOf(r -> assertThat(r).doesNotExist(), r -> assertNothingCached());
+  }
+
+  private void assertNothingCached() {
+    try {
+      assertThat(cached()).isEmpty();
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void linksThatLeaveTheFolderAreRefusedBeforeAnythingIsRead() throws IOException {
+    Path outside = temp.resolve("secret.json");
+    Files.move(source.resolve("model.pt"), outside);
+    Files.createSymbolicLink(source.resolve("model.pt"), outside);
+    assertRefused(
+        "model.pt: a link to "
+            + outside.toRealPath()
+            + " (expected: a file inside the pack's folder)");
+
+    Files.delete(source.resolve("model.pt"));
+    Files.createSymbolicLink(source.resolve("model.pt"), Path.of("../secret.json"));
+    assertRefused(
+        "model.pt: a link to "
+            + outside.toRealPath()
+            + " (expected: a file inside the pack's folder)");
+
+    // Its content would stand in the message that says that it is no pack.json.
+    Files.delete(source.resolve("pack.json"));
+    Files.createSymbolicLink(source.resolve("pack.json"), outside);
+    assertRefused(
+        "pack.json: a link to "
+            + outside.toRealPath()
+            + " (expected: a file inside the pack's folder)");
+
+    Files.delete(source.resolve("pack.json"));
+    Files.createSymbolicLink(source.resolve("pack.json"), Path.of("pack.json"));
+    assertThatThrownBy(() -> store.fetch(source.toString(), new Configuration()))
+        .isInstanceOf(InvalidPackException.class)
+        .hasMessageMatching(".*: pack\\.json: .*(expected: a file inside the pack's folder).*");
+  }
+
+  @Test
+  void linksInsideTheFolderAndToTheFolderAreFine() throws IOException {
+    Files.move(source.resolve("model.pt"), source.resolve("blob"));
+    Files.createSymbolicLink(source.resolve("model.pt"), Path.of("blob"));
+    Path link = Files.createSymbolicLink(temp.resolve("latest"), source);
+    ModelPack pack = store.fetch(link.toString(), new Configuration());
+    assertThat(Files.isSymbolicLink(pack.file("model.pt"))).isFalse();
+    assertThat(pack.file("model.pt")).hasSameBinaryContentAs(source.resolve("blob"));
+  }
+
+  /** Opening a pipe would wait for ever. */
+  @Test
+  void pipesAreNoFilesOfAPack() throws Exception {
+    Files.delete(source.resolve("tokenizer.json"));
+    Process mkfifo =
+        new ProcessBuilder("mkfifo", source.resolve("tokenizer.json").toString()).start();
+    assertThat(mkfifo.waitFor()).isZero();
+    assertRefused("tokenizer.json: no regular file (expected: a file inside the pack's folder)");
+  }
+
+  @Test
+  void aManifestWithoutEndIsNotReadWhole() throws IOException {
+    try (java.io.RandomAccessFile file =
+        new java.io.RandomAccessFile(source.resolve("pack.json").toFile(), "rw")) {
+      file.setLength(1L << 40);
+    }
+    assertRefused("pack.json: more than 16777216 bytes (expected: at most 16777216)");
+  }
+
+  @Test
+  void belowASharedFolderTheCacheBelongsToThisUserAlone() throws IOException {
+    Path shared = Files.createDirectory(temp.resolve("shared"));
+    ModelPack pack = PackStore.inShared(shared).fetch(source.toString(), new Configuration());
+    Path base = shared.resolve("lakegen-" + System.getProperty("user.name"));
+    assertThat(pack.folder()).startsWith(base);
+    assertThat(Files.getPosixFilePermissions(base))
+        .isEqualTo(java.nio.file.attribute.PosixFilePermissions.fromString("rwx------"));
+    PackStore.inShared(shared).fetch(source.toString(), new Configuration());
+
+    Files.setPosixFilePermissions(
+        base, java.nio.file.attribute.PosixFilePermissions.fromString("rwxrwxr-x"));
+    assertThatThrownBy(
+            () -> PackStore.inShared(shared).fetch(source.toString(), new Configuration()))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            base
+                + ": others can write to it (expected: a folder of this user alone; remove it, or"
+                + " set LAKEGEN_CACHE to another folder)");
+  }
+
   @Test
   void whatAKilledFetchLeftBehindIsRemoved() throws IOException {
     String sha256 = TestPacks.sha256(Files.readAllBytes(source.resolve("pack.json")));

@@ -6,6 +6,7 @@ import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,8 +29,10 @@ class OptionValuesTest {
   private static final Option<List<Colour>> PALETTE =
       Option.ofEnums("palette", Colour.class, "NAME,...", "Paints.");
   private static final Option<String> FILE = Option.ofFile("file", "What to read.");
+  private static final Option<Duration> PAUSE =
+      Option.ofDuration("pause", Duration.ofSeconds(90), "How long to rest.");
   private static final List<Option<?>> ALL =
-      List.of(COUNT, SCALE, DEEP, STOP, COLOUR, PALETTE, FILE);
+      List.of(COUNT, SCALE, DEEP, STOP, COLOUR, PALETTE, FILE, PAUSE);
 
   private final Problems problems = new Problems();
 
@@ -53,7 +56,9 @@ class OptionValuesTest {
                 "colour",
                 "GREEN",
                 "palette",
-                List.of("red,green")));
+                List.of("red,green"),
+                "pause",
+                "1h30m"));
     OptionValues yaml =
         parse(
             Map.of(
@@ -68,10 +73,13 @@ class OptionValuesTest {
                 "colour",
                 "green",
                 "palette",
-                List.of("red", "green")));
+                List.of("red", "green"),
+                "pause",
+                "1h30m"));
     assertThat(problems.list()).isEmpty();
     assertThat(texts).isEqualTo(yaml);
     assertThat(texts.get(COUNT)).isEqualTo(7);
+    assertThat(texts.get(PAUSE)).isEqualTo(Duration.ofMinutes(90));
     assertThat(texts.get(PALETTE)).containsExactly(Colour.red, Colour.green);
   }
 
@@ -98,6 +106,7 @@ class OptionValuesTest {
     raw.put("colour", List.of("red"));
     raw.put("palette", "red, blue");
     raw.put("file", "/nowhere/file");
+    raw.put("pause", 90);
     raw.put("cuont", 1);
     parse(raw);
     assertThat(problems.list().stream().map(Problem::toString))
@@ -109,8 +118,9 @@ class OptionValuesTest {
             "colour: [red] (expected: a single value)",
             "palette: blue (expected: one of [red, green])",
             "file: /nowhere/file (expected: a readable file; File /nowhere/file does not exist)",
+            "pause: 90 (expected: a duration such as 90s, 10m, 1h30m or 500ms, at most 3650d)",
             "cuont: unknown option (expected: one of [count, scale, deep, stop, colour, palette,"
-                + " file]; did you mean count?)");
+                + " file, pause]; did you mean count?)");
   }
 
   @Test
@@ -125,7 +135,8 @@ class OptionValuesTest {
         .isEqualTo(OptionValues.NONE.canonical(ALL))
         .isEqualTo(
             Map.of(
-                "count", 3, "deep", false, "palette", List.of(), "scale", 1.0, "stop", List.of()));
+                "count", 3, "deep", false, "palette", List.of(), "pause", "1m30s", "scale", 1.0,
+                "stop", List.of()));
     assertThat(OptionValues.NONE.with(COLOUR, Colour.red).canonical(ALL))
         .containsEntry("colour", "red");
   }
@@ -136,5 +147,6 @@ class OptionValuesTest {
     assertThat(SCALE.help()).isEqualTo("How large. Default: 1.");
     assertThat(COLOUR.help()).isEqualTo("Paint. One of red, green. Default: the wall's.");
     assertThat(DEEP.help()).isEqualTo("Go down.");
+    assertThat(PAUSE.help()).isEqualTo("How long to rest. Default: 1m30s.");
   }
 }

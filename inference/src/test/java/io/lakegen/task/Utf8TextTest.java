@@ -33,6 +33,20 @@ class Utf8TextTest {
                 "prepare", "empty_text", "the text is empty (expected: at least one character)"));
   }
 
+  @Test
+  void aTextThatNoTokenizerShouldSeeIsRefusedByItsLength() throws RowException {
+    byte[] longest = new byte[Utf8Text.MAX_BYTES];
+    java.util.Arrays.fill(longest, (byte) 'a');
+    assertThat(Utf8Text.decode(longest)).hasSize(Utf8Text.MAX_BYTES);
+    // Not even looked at: the bytes are no text.
+    assertThat(errorOf(new byte[200_000_000]))
+        .isEqualTo(
+            new RowError(
+                "prepare",
+                "text_too_large",
+                "200000000 bytes of text (expected: at most 4194304)"));
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {" ", "\t\r\n", "\u2003\u3000"})
   void onlyWhiteSpace(String text) {

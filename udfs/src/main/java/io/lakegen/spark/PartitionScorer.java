@@ -8,7 +8,6 @@ import io.lakegen.batch.ScoringStats;
 import io.lakegen.model.Devices;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.ModelPack;
-import io.lakegen.model.ModelPool;
 import io.lakegen.model.PackStore;
 import io.lakegen.spark.RowFormat.KeptRow;
 import io.lakegen.task.Budget;
@@ -57,26 +56,31 @@ public final class PartitionScorer implements FlatMapFunction<Iterator<InternalR
     if (!rows.hasNext()) {
       return rows;
     }
-    Device device = Devices.resolve(plan.device(), gpuAddresses(), plan.engine(), plan.threads());
-    ModelPool<LoadedModel>.Lease lease =
-        ExecutorModels.pool()
-            .lease(new ModelPool.Key(plan.modelSha256(), device), () -> load(device));
+    List<Device> devices =
+        Devices.candidates(plan.device(), gpuAddresses(), plan.engine(), plan.threads());
+    LeasedModel<LoadedModel> leased =
+        LeasedModel.of(
+            ExecutorModels.pool(),
+            plan.modelSha256(),
+            devices,
+            this::fetch,
+            (pack, device) -> LoadedModel.load(pack, device, plan.threads()));
     TaskContext.get()
         .addTaskCompletionListener(
             context -> {
-              lease.close();
+              leased.close();
             });
-    LoadedModel model = lease.model();
+    LoadedModel model = leased.model();
     SharedTask shared =
         model.shared(
             new TaskKey(plan.definition(), plan.options(), plan.batchBudget()),
             SharedTask.class,
-            () -> open(model));
-    return score(rows, shared.task(), shared.budget());
+            () -> open(leased));
+    return score(rows, shared.task(), shared.budget(), leased);
   }
 
   private <P, O> Iterator<InternalRow> score(
-      Iterator<InternalRow> rows, Task<P, O> task, Budget budget) {
+      Iterator<InternalRow> rows, Task<P, O> task, Budget budget, LeasedModel<LoadedModel> leased) {
     RowFormat format = new RowFormat(plan);
     ScoringStats stats = new ScoringStats();
     Iterator<KeptRow> kept =
@@ -95,11 +99,17 @@ public final class PartitionScorer implements FlatMapFunction<Iterator<InternalR
         new BatchScorer<>(
             kept,
             KeptRow::input,
+            KeptRow::key,
             task,
             new ScoringOptions(
-                plan.definition().data().windowRows(), WINDOW_BYTES, plan.prepareThreads()),
+                plan.definition().data().windowRows(),
+                WINDOW_BYTES,
+                plan.prepareThreads(),
+                plan.timeouts(),
+                plan.modelId() + " on " + leased.model().device()),
             budget,
             stats);
+    leased.usedBy(scorer);
     CountersAccumulator.Feed feed = new CountersAccumulator.Feed(counters, stats);
     // Listeners are called last come, first served: the scorer ends before the lease.
     TaskContext.get()
@@ -116,7 +126,7 @@ public final class PartitionScorer implements FlatMapFunction<Iterator<InternalR
     return gpus == null ? List.of() : List.of(gpus.addresses());
   }
 
-  private LoadedModel load(Device device) throws IOException {
+  private ModelPack fetch() throws IOException {
     ModelPack pack = PackStore.ofNode().fetch(plan.modelUri(), plan.conf().value());
     if (!pack.sha256().equals(plan.modelSha256())) {
       throw new IOException(
@@ -128,21 +138,18 @@ public final class PartitionScorer implements FlatMapFunction<Iterator<InternalR
               + plan.modelSha256()
               + ", as when the job started; the pack was changed since)");
     }
-    return LoadedModel.load(pack, device, plan.threads());
+    return pack;
   }
 
-  private SharedTask open(LoadedModel model) {
+  private SharedTask open(LeasedModel<LoadedModel> leased) {
+    LoadedModel model = leased.model();
     long most =
         plan.batchBudget() > 0
             ? plan.batchBudget()
             : plan.definition().data().budget().on(model.device());
     Budget budget = new Budget(most);
     Task<?, ?> task = plan.definition().open(model, plan.options(), budget);
-    try {
-      task.check();
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
-    }
+    leased.prove(task);
     LOG.info("scoring with {} on {}, batch budget {}", plan.modelId(), model.device(), most);
     return new SharedTask(task, budget);
   }

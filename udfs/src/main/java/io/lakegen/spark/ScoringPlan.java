@@ -1,5 +1,6 @@
 package io.lakegen.spark;
 
+import io.lakegen.batch.Timeouts;
 import io.lakegen.model.Devices;
 import io.lakegen.model.PackSpec;
 import io.lakegen.task.Input;
@@ -25,6 +26,7 @@ import org.apache.spark.util.SerializableConfiguration;
  * @param threads threads that one engine operation may use on a CPU
  * @param prepareThreads threads that prepare the rows of one Spark task
  * @param batchBudget what may be on the device at once, 0 for the task's own default
+ * @param timeouts how long a batch, and a row's preparation, may take
  * @param inputSchema schema of the input rows
  * @param keyColumns input columns that make the key
  * @param outputColumns input columns that are passed through
@@ -45,6 +47,7 @@ public record ScoringPlan(
     int threads,
     int prepareThreads,
     long batchBudget,
+    Timeouts timeouts,
     StructType inputSchema,
     List<String> keyColumns,
     List<String> outputColumns,

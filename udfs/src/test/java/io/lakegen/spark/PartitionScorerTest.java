@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import io.lakegen.batch.ScoringStats.Counter;
+import io.lakegen.batch.Timeouts;
 import io.lakegen.model.Devices;
 import io.lakegen.model.ModelPack;
 import io.lakegen.model.PackStore;
@@ -65,6 +66,7 @@ class PartitionScorerTest {
             1,
             1,
             0,
+            Timeouts.NONE,
             input.schema(),
             List.of("value"),
             List.of("value"),

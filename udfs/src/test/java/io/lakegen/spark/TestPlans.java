@@ -1,5 +1,6 @@
 package io.lakegen.spark;
 
+import io.lakegen.batch.Timeouts;
 import io.lakegen.model.Devices;
 import io.lakegen.model.PackSpec;
 import io.lakegen.task.OptionValues;
@@ -31,6 +32,7 @@ final class TestPlans {
         1,
         1,
         0,
+        Timeouts.NONE,
         schema,
         keys,
         passedThrough,

@@ -108,13 +108,9 @@ public final class TextGenerator
     }
     String text = examples + template.fill(values);
     boolean chat = !options.get(NO_CHAT_TEMPLATE) && tokenizer.chatTemplate().isPresent();
-    Encoding encoding =
-        chat
-            // The template spells the special tokens out.
-            ? model
-                .tokenizer()
-                .encode(tokenizer.chatTemplate().get().replace("{prompt}", text), false, true)
-            : model.tokenizer().encode(text, true, true);
+    // The template spells the special tokens out.
+    String prompt = chat ? tokenizer.chatTemplate().get().replace("{prompt}", text) : text;
+    Encoding encoding = model.encode(prompt.length(), t -> t.encode(prompt, !chat, true));
     return new PreparedPrompt(fit(encoding), row.seed());
   }
 

@@ -94,7 +94,8 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
           "bad_option",
           problems.list().stream().map(Problem::toString).collect(Collectors.joining("; ")));
     }
-    Encoding prompt = model.tokenizer().encode(row.text(Render.PROMPT));
+    String text = row.text(Render.PROMPT);
+    Encoding prompt = model.encode(text.length(), tokenizer -> tokenizer.encode(text));
     float[] initImage = null;
     if (fromImage) {
       RgbImage decoded =

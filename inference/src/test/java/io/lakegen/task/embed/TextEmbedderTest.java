@@ -25,6 +25,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -131,6 +135,35 @@ class TextEmbedderTest {
           .contains(
               "model: graphs: [decoder] (expected: a graph of the role model)",
               "tasks.feature-extraction.dimension: missing (expected: a whole number above 0)");
+    }
+  }
+
+  /** What is hard for tokenizers: one word, no word, marks to normalise, on two threads at once. */
+  @ParameterizedTest
+  @ValueSource(strings = {"bert", "roberta"})
+  void hugeTextsAreCutAsAnyOther(String fixture) throws Exception {
+    int length = 300_000;
+    List<String> bombs =
+        List.of(
+            "a".repeat(length),
+            " ".repeat(length) + "a",
+            "e" + "\u0301".repeat(length),
+            "the lake ".repeat(length / 9),
+            "!?".repeat(length / 2));
+    ExecutorService threads = Executors.newFixedThreadPool(2);
+    try (LoadedModel model = load(fixture)) {
+      TextEmbedder embedder = new TextEmbedder(model);
+      int most = model.pack().spec().tokenizer().orElseThrow().maxLength();
+      List<Callable<Tokens>> calls = new ArrayList<>();
+      bombs.forEach(text -> calls.add(() -> embedder.prepare(row(text))));
+      for (Future<Tokens> tokens : threads.invokeAll(calls)) {
+        assertThat(tokens.get().ids()).hasSizeBetween(1, most);
+      }
+      assertThatThrownBy(() -> embedder.prepare(RowInputs.of(1, "text", new byte[300_000_000])))
+          .isInstanceOf(RowException.class)
+          .hasMessage("300000000 bytes of text (expected: at most 4194304)");
+    } finally {
+      threads.shutdownNow();
     }
   }
 }

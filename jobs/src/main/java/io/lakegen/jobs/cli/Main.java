@@ -9,11 +9,8 @@ import io.lakegen.jobs.run.Job;
 import io.lakegen.jobs.run.JobOptions;
 import io.lakegen.jobs.run.JobSpec;
 import io.lakegen.jobs.run.Jobs;
-<<<<<<< HEAD
-import io.lakegen.jobs.run.OutputStatus;
-=======
 import io.lakegen.jobs.run.ObjectStores;
->>>>>>> s3
+import io.lakegen.jobs.run.OutputStatus;
 import io.lakegen.jobs.run.RunSummary;
 import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problem;
@@ -206,6 +203,7 @@ public final class Main {
     // The counts of running tasks come with the heartbeats.
     conf.setIfMissing("spark.executor.heartbeatInterval", "2s");
     conf.setIfMissing("spark.executorEnv.MALLOC_ARENA_MAX", "2");
+    RetryDefaults.set(conf);
     if (conf.get("spark.master").startsWith("local")) {
       conf.setIfMissing("spark.ui.enabled", "false");
     }

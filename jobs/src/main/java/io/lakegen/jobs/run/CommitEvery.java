@@ -1,7 +1,7 @@
 package io.lakegen.jobs.run;
 
+import io.lakegen.task.Durations;
 import java.io.Serializable;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
@@ -11,26 +11,17 @@ import java.util.regex.Pattern;
  * @param rows input rows; 0 where time counts
  */
 public record CommitEvery(long seconds, long rows) implements Serializable {
-  private static final Pattern DURATION = Pattern.compile("(\\d+)([smh])");
+  private static final Pattern NUMBER = Pattern.compile("\\d+");
 
-  /** Reads {@code 10m}, {@code 90s}, {@code 2h}, or a number of rows. */
+  /** Reads a duration such as {@code 10m}, or a number of rows. */
   public static CommitEvery parse(String text) {
-    Matcher duration = DURATION.matcher(text.strip());
-    if (duration.matches()) {
-      long unit =
-          switch (duration.group(2)) {
-            case "s" -> 1;
-            case "m" -> 60;
-            default -> 3600;
-          };
-      return positive(new CommitEvery(Long.parseLong(duration.group(1)) * unit, 0));
-    }
-    return positive(new CommitEvery(0, Long.parseLong(text.strip())));
-  }
-
-  private static CommitEvery positive(CommitEvery every) {
-    if (every.seconds <= 0 && every.rows <= 0) {
-      throw new IllegalArgumentException(every.toString());
+    String stripped = text.strip();
+    CommitEvery every =
+        NUMBER.matcher(stripped).matches()
+            ? new CommitEvery(0, Long.parseLong(stripped))
+            : new CommitEvery(Durations.parse(stripped).toSeconds(), 0);
+    if (every.seconds == 0 && every.rows == 0) {
+      throw new IllegalArgumentException(text);
     }
     return every;
   }

@@ -51,8 +51,7 @@ final class JobChecks {
   Job job() {
     task.check(spec.options(), problems);
     Optional<ModelPack> pack = pack();
-    Optional<RunOutput> output =
-        required(JobOptions.OUTPUT).flatMap(this::output);
+    Optional<RunOutput> output = required(JobOptions.OUTPUT).flatMap(this::output);
     History history = new History(spec, pack, output);
     history.check(problems);
     Optional<InputFiles> files = files(history.coverage());

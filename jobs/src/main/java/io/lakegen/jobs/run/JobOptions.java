@@ -8,6 +8,7 @@ import io.lakegen.task.Option;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.Result;
 import io.lakegen.task.TaskDefinition;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -71,6 +72,26 @@ public final class JobOptions {
 
   public static final Option<Long> BATCH_BUDGET = batchBudget("", "");
 
+  public static final Option<Duration> BATCH_TIMEOUT =
+      Option.ofDuration(
+              "batch-timeout",
+              null,
+              "Longest that a batch may be on the device. Beyond it the device is taken for hung: its"
+                  + " Spark task fails and goes to another executor, and the device gets no more"
+                  + " work. A batch of generate is a whole window of rows. With or without it, a"
+                  + " warning names a batch that takes more than a minute.")
+          .defaultsTo("no limit")
+          .where("more than 0", d -> !d.isZero());
+
+  public static final Option<Duration> ROW_TIMEOUT =
+      Option.ofDuration(
+              "row-timeout",
+              null,
+              "Longest that preparing a row (decoding, tokenising) may take. Beyond it the row is an"
+                  + " error row of type row_timeout.")
+          .defaultsTo("no limit")
+          .where("more than 0", d -> !d.isZero());
+
   public static final Option<Long> SEED =
       Option.ofLong("seed", 0L, "With a row's key it makes the row's seed, for tasks that draw.");
 
@@ -130,6 +151,8 @@ public final class JobOptions {
                 RETRY_ERRORS,
                 DEVICE,
                 batchBudget(unit.counts(), defaults),
+                BATCH_TIMEOUT,
+                ROW_TIMEOUT,
                 SEED,
                 LIMIT,
                 MAX_ERROR_RATE,

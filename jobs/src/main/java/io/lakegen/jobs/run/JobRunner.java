@@ -4,6 +4,7 @@ import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.lit;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lakegen.batch.Timeouts;
 import io.lakegen.jobs.input.Address;
 import io.lakegen.jobs.input.Cluster;
 import io.lakegen.jobs.input.Partitions;
@@ -357,6 +358,7 @@ final class JobRunner {
         threads,
         threads,
         batchBudget == null ? 0 : batchBudget,
+        new Timeouts(spec.get(JobOptions.BATCH_TIMEOUT), spec.get(JobOptions.ROW_TIMEOUT)),
         schema,
         job.keyColumns(),
         passed,

@@ -52,6 +52,8 @@ class MainTest {
             "--device",
             "tpu",
             "--seed=x",
+            "--batch-timeout=0s",
+            "--row-timeout=60",
             "--max-error-rate=2",
             "--model",
             folder.resolve("nopack"),
@@ -61,11 +63,14 @@ class MainTest {
     assertThat(result.err())
         .startsWith("lakegen embed: invalid arguments")
         .contains(
-            "c.yaml: colum: unknown option (expected: one of [input, input-format, model, output, mode, commit-every, skip-keys, retry-errors, device, batch-budget, seed, limit, max-error-rate, dry-run, column]; did you mean column?)")
+            "c.yaml: colum: unknown option (expected: one of [input, input-format, model, output, mode, commit-every, skip-keys, retry-errors, device, batch-budget, batch-timeout, row-timeout, seed, limit, max-error-rate, dry-run, column]; did you mean column?)")
         .contains("c.yaml: batch-budget: [1] (expected: a single value)")
         .contains("--inptu: unknown option (expected: an option of --help; did you mean --input?)")
         .contains("device: tpu (expected: one of [auto, cpu, gpu])")
         .contains("seed: x (expected: a whole number)")
+        .contains("batch-timeout: 0s (expected: more than 0)")
+        .contains(
+            "row-timeout: 60 (expected: a duration such as 90s, 10m, 1h30m or 500ms, at most 3650d)")
         .contains("limit: 0 (expected: 1 or more)")
         .contains("max-error-rate: 2 (expected: a share from 0 to 1)")
         .contains(

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.lakegen.jobs.TestJobs;
 import io.lakegen.jobs.input.InputFormat;
 import io.lakegen.problem.InvalidArgumentsException;
+import io.lakegen.spark.ExecutorModels;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,6 +33,12 @@ class ResumeTest {
     LengthTask.INFERRED.set(0);
     LengthTask.BROKEN.clear();
     LengthTask.healed = false;
+  }
+
+  /** A new executor, as it were: this one has fenced its device. */
+  private static void mend() {
+    LengthTask.BROKEN.clear();
+    ExecutorModels.close();
   }
 
   private static List<String> texts(int from, int to) {
@@ -127,7 +134,7 @@ class ResumeTest {
             .mapToLong(c -> c.path("counts").path("input").asLong())
             .sum();
     assertThat(committed).isBetween(100L, 150L);
-    LengthTask.BROKEN.clear();
+    mend();
     LengthTask.INFERRED.set(0);
     RunSummary second = run(spec());
     assertThat(second.skipped()).isEqualTo(committed);
@@ -185,7 +192,7 @@ class ResumeTest {
     Dataset<Row> rows = TestJobs.rows(folder + "/out");
     assertThat(rows.where("length != length(text)").count()).isZero();
     assertThat(rows.count()).isEqualTo(90);
-    LengthTask.BROKEN.clear();
+    mend();
     LengthTask.INFERRED.set(0);
     RunSummary second = run(other);
     assertThat(second.skipped()).isBetween(40L, 70L);
