@@ -214,7 +214,7 @@ final class Chunk {
 
   private Target target(Path destination, String folder, StructType schema, List<Result> results)
       throws IOException {
-    Map<String, String> options = new HashMap<>();
+    Map<String, String> options = new HashMap<>(ObjectStores.writeOptions(destination));
     for (StructField field : schema.fields()) {
       if (field.dataType().equals(DataTypes.BinaryType)) {
         // Images: Parquet would guess their size from the first hundred and buffer gigabytes.
@@ -236,6 +236,8 @@ final class Chunk {
     // What a failed task had finished must not be found among the files of the one that took over.
     conf.setInt("mapreduce.fileoutputcommitter.algorithm.version", 1);
     conf.setBoolean("mapreduce.fileoutputcommitter.marksuccessfuljobs", false);
+    // By this the S3A committer of the driver finds what those of the tasks have left.
+    conf.set("spark.sql.sources.writeJobUUID", runId + "-" + number);
     org.apache.hadoop.mapreduce.Job hadoop = hadoopJob(conf, destination);
     OutputWriterFactory factory = new ParquetFileFormat().prepareWrite(spark, hadoop, all, schema);
     return new Target(

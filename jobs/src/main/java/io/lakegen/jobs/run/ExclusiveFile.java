@@ -18,6 +18,7 @@ import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.PathIsDirectoryException;
+import org.apache.hadoop.fs.s3a.RemoteFileChangedException;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
 
 /**
@@ -264,7 +265,7 @@ final class ExclusiveFile {
           if (!status(fs, path).filter(now -> same(now, seen)).isPresent()) {
             return false;
           }
-          if (attempt == S3_ATTEMPTS || !contended(e)) {
+          if (attempt == S3_ATTEMPTS || !(contended(e) || statusCode(e) == 412)) {
             throw explained(path, e);
           }
         }
@@ -290,13 +291,21 @@ final class ExclusiveFile {
 
     private static Optional<byte[]> content(FileSystem fs, Path path, IOException failure)
         throws IOException {
-      try {
-        return Optional.of(read(fs, path));
-      } catch (FileNotFoundException e) {
-        return Optional.empty();
-      } catch (IOException e) {
-        failure.addSuppressed(e);
-        throw failure;
+      for (int attempt = 1; ; attempt++) {
+        try {
+          return Optional.of(read(fs, path));
+        } catch (FileNotFoundException e) {
+          return Optional.empty();
+        } catch (RemoteFileChangedException e) {
+          // Replaced while it was read: the next reading sees the new one.
+          if (attempt == S3_ATTEMPTS) {
+            failure.addSuppressed(e);
+            throw failure;
+          }
+        } catch (IOException e) {
+          failure.addSuppressed(e);
+          throw failure;
+        }
       }
     }
 
