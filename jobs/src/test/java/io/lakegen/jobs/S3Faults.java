@@ -58,7 +58,7 @@ public final class S3Faults implements ExecutionInterceptor {
    *     CompleteMultipartUpload}
    * @param kind what happens
    * @param status 500 or 503
-   * @param probability of each attempt, repetitions included
+   * @param probability of each attempt but the first, which always fails; repetitions included
    * @param most how many times at most; an endless fault is {@code Integer.MAX_VALUE}
    */
   public record Rule(String operation, Kind kind, int status, double probability, int most) {
@@ -111,7 +111,8 @@ public final class S3Faults implements ExecutionInterceptor {
       if (rule.kind() == kind
           && rule.operation().equals(operation)
           && INJECTED.getOrDefault(rule.name(), 0) < rule.most()
-          && random.nextDouble() < rule.probability()) {
+          // The first always, so that no test passes without a fault.
+          && (!INJECTED.containsKey(rule.name()) || random.nextDouble() < rule.probability())) {
         INJECTED.merge(rule.name(), 1, Integer::sum);
         log(rule);
         return Optional.of(rule);

@@ -132,7 +132,13 @@ final class Chunk {
       verify(destination, done);
       return done;
     } catch (RuntimeException | IOException e) {
-      committer.abortJob(context);
+      try {
+        committer.abortJob(context);
+        job.output().discard(runId, number, job.replaces());
+      } catch (IOException | RuntimeException second) {
+        // What is left is hidden, and removed when the next run starts.
+        e.addSuppressed(second);
+      }
       throw e;
     } finally {
       ending.complete(null);

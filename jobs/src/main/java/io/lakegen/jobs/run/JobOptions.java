@@ -44,7 +44,7 @@ public final class JobOptions {
   public static final Option<CommitEvery> COMMIT_EVERY =
       Option.of(
           "commit-every",
-          "TIME|ROWS",
+          "INTERVAL",
           "a time such as 90s, 10m or 2h, or a number of rows",
           CommitEvery::parse,
           CommitEvery.parse("10m"),

@@ -17,7 +17,9 @@ import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RemoteIterator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -201,10 +203,33 @@ public final class RunOutput {
     if (!fs.exists(from)) {
       return;
     }
+    if (isObjectStore(fs)) {
+      moveFiles(from, to);
+      return;
+    }
     fs.mkdirs(to.getParent());
     if (fs.exists(to) || !fs.rename(from, to)) {
       throw new IOException("cannot rename " + from + " to " + to);
     }
+  }
+
+  /** File by file, so that it can be gone on with after a crash: an object is there whole. */
+  private void moveFiles(Path from, Path to) throws IOException {
+    RemoteIterator<LocatedFileStatus> files = fs.listFiles(from, true);
+    while (files.hasNext()) {
+      Path file = files.next().getPath();
+      String below = file.toString().substring(from.toString().length() + 1);
+      Path target = new Path(to, below);
+      if (fs.exists(target)) {
+        fs.delete(file, false);
+      } else {
+        fs.mkdirs(target.getParent());
+        if (!fs.rename(file, target)) {
+          throw new IOException("cannot rename " + file + " to " + target);
+        }
+      }
+    }
+    fs.delete(from, true);
   }
 
   /** Removes what a failed chunk may have left. */

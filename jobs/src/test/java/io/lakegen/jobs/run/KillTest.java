@@ -42,14 +42,14 @@ class KillTest {
     int killed = 0;
     while (killed < kills) {
       long before = lines(log);
-      Process driver = LengthMain.start(input, output, EVERY, 2, log, Map.of());
+      Process driver = LengthMain.start(input, output, EVERY, 6, log, Map.of());
       try {
         // The start of a JVM and a Spark session is always the same: kills are spread over what
         // follows, the first commits and the last ones included.
         while (driver.isAlive() && lines(log) == before) {
           driver.waitFor(20, TimeUnit.MILLISECONDS);
         }
-        if (driver.waitFor(random.nextInt(3000), TimeUnit.MILLISECONDS)) {
+        if (driver.waitFor(random.nextInt(2000), TimeUnit.MILLISECONDS)) {
           assertThat(driver.exitValue()).as(out(log)).isZero();
           break;
         }

@@ -305,4 +305,50 @@ class ResumeTest {
     expected.addAll(List.of("text 1", "new"));
     assertThat(good).containsExactlyInAnyOrderElementsOf(expected);
   }
+
+  @Test
+  void aCrashBetweenTheEntryAndTheMoveIsMended() throws IOException {
+    write("a.txt", texts(0, 100));
+    run(spec());
+    String runId = TestJobs.commits(folder + "/out").get(0).path("run_id").asText();
+    // As a driver leaves them that dies after an entry was written.
+    for (String kind : List.of("", "_errors/")) {
+      Path published = folder.resolve("out/" + kind + "run_id=" + runId + "/chunk=2");
+      Path staged =
+          folder.resolve(
+              "out/_lakegen/staging/" + runId + "-2/" + kind + "run_id=" + runId + "/chunk=2");
+      Files.createDirectories(staged.getParent());
+      Files.move(published, staged);
+    }
+    // And what it had begun: a chunk without an entry.
+    Path begun = folder.resolve("out/_lakegen/staging/" + runId + "-99/run_id=" + runId);
+    Files.createDirectories(begun);
+    Files.writeString(begun.resolve("part.parquet"), "half");
+    Path strange = folder.resolve("out/run_id=" + runId + "/chunk=98");
+    Files.createDirectories(strange);
+    Files.writeString(strange.resolve("part.parquet"), "half");
+    LengthTask.INFERRED.set(0);
+    assertThat(run(spec()).skipped()).isEqualTo(100);
+    assertThat(LengthTask.INFERRED.get()).isZero();
+    assertHolds(texts(0, 100));
+  }
+
+  @Test
+  void aCrashWhileOldRowsAreReplacedIsMended() throws IOException {
+    write("a.txt", texts(0, 50));
+    run(spec());
+    String old = TestJobs.commits(folder + "/out").get(0).path("run_id").asText();
+    JobSpec other = spec().with(LengthTask.FACTOR, 2);
+    run(other.with(JobOptions.MODE, Mode.overwrite));
+    List<JsonNode> commits = TestJobs.commits(folder + "/out");
+    String now = commits.get(commits.size() - 1).path("run_id").asText();
+    Files.createDirectories(folder.resolve("out/_lakegen/pending"));
+    Files.move(
+        folder.resolve("out/run_id=" + now), folder.resolve("out/_lakegen/pending/run_id=" + now));
+    Files.createDirectories(folder.resolve("out/run_id=" + old + "/chunk=0"));
+    Files.writeString(folder.resolve("out/run_id=" + old + "/chunk=0/part.parquet"), "old");
+    assertThat(run(other).skipped()).isEqualTo(50);
+    assertHolds(texts(0, 50));
+    assertThat(TestJobs.rows(folder + "/out").where("length != 2 * length(text)").count()).isZero();
+  }
 }

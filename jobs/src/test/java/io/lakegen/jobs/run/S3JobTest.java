@@ -8,42 +8,26 @@ import io.lakegen.jobs.S3Faults.Kind;
 import io.lakegen.jobs.S3Faults.Rule;
 import io.lakegen.jobs.S3Server;
 import io.lakegen.jobs.TestJobs;
-import io.lakegen.spark.ExecutorModels;
 import java.io.IOException;
-import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.stream.IntStream;
-import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.FileUtil;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
-import org.apache.spark.sql.Dataset;
-import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestInfo;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Jobs whose input, model pack and output are on S3, with faults and without. */
-class S3JobTest {
-  private static final int ROWS = 300;
-
+/** Jobs on S3, with faults of the store and without. */
+class S3JobTest extends FileSystemContract {
   @TempDir static java.nio.file.Path temp;
 
   private static S3Server server;
   private static SparkSession spark;
   private static FileSystem fs;
-  private static int tests;
-
-  private String folder;
 
   @BeforeAll
   static void start() throws IOException {
@@ -78,78 +62,24 @@ class S3JobTest {
     server.close();
   }
 
-  @BeforeEach
-  void newFolder(TestInfo info) throws IOException {
-    LengthTask.BROKEN.clear();
-    LengthTask.healed = false;
-    ExecutorModels.close();
+  @Override
+  String uri(String path) {
+    return server.uri(path);
+  }
+
+  @Override
+  SparkSession spark() {
+    return spark;
+  }
+
+  @Override
+  FileSystem fileSystem() {
+    return fs;
+  }
+
+  @AfterEach
+  void noFaults() {
     S3Faults.stop();
-    folder = "test" + ++tests;
-    try (OutputStream out = fs.create(new Path(server.uri(folder + "/in/a.txt")))) {
-      out.write((String.join("\n", texts()) + "\n").getBytes(StandardCharsets.UTF_8));
-    }
-  }
-
-  private static List<String> texts() {
-    return IntStream.range(0, ROWS)
-        .mapToObj(i -> "text " + i + (i % 50 == 3 ? " bad" : ""))
-        .toList();
-  }
-
-  private JobSpec spec() {
-    return JobSpec.of(new LengthTask())
-        .with(JobOptions.INPUT, List.of(server.uri(folder + "/in")))
-        .with(JobOptions.MODEL, server.uri("pack"))
-        .with(JobOptions.OUTPUT, server.uri(folder + "/out"))
-        .with(JobOptions.COMMIT_EVERY, CommitEvery.parse("120"));
-  }
-
-  private RunSummary run(JobSpec spec) throws IOException {
-    return Jobs.run(spark, spec, System.err);
-  }
-
-  private static List<String> texts(Dataset<Row> rows) {
-    return rows.select("text").collectAsList().stream().map(r -> r.getString(0)).toList();
-  }
-
-  private void assertHolds() throws IOException {
-    S3Faults.stop();
-    List<String> all = new ArrayList<>(texts(spark.read().parquet(server.uri(folder + "/out"))));
-    assertThat(all).noneMatch(t -> t.contains("bad"));
-    all.addAll(texts(spark.read().parquet(server.uri(folder + "/out/_errors"))));
-    assertThat(all).containsExactlyInAnyOrderElementsOf(texts());
-    assertThat(PendingUploads.count(fs, new Path(server.uri(folder)))).isZero();
-    List<String> own = new ArrayList<>();
-    for (FileStatus file : fs.listStatus(new Path(server.uri(folder + "/out/_lakegen")))) {
-      own.add(file.getPath().getName());
-    }
-    assertThat(own).containsExactly("commits");
-  }
-
-  @Test
-  void everythingOnS3() throws IOException {
-    assertThat(run(spec()).ok()).isEqualTo(294);
-    assertHolds();
-    assertThat(run(spec()).skipped()).isEqualTo(ROWS);
-    RunSummary other = run(spec().with(LengthTask.FACTOR, 2).with(JobOptions.MODE, Mode.overwrite));
-    assertThat(other.ok()).isEqualTo(294);
-    assertHolds();
-    LengthTask.healed = true;
-    assertThat(run(spec().with(LengthTask.FACTOR, 2).with(JobOptions.RETRY_ERRORS, true)).ok())
-        .isEqualTo(6);
-    assertThat(texts(spark.read().parquet(server.uri(folder + "/out"))))
-        .containsExactlyInAnyOrderElementsOf(texts());
-  }
-
-  @Test
-  void aRunThatDiedIsGoneOnWith() throws IOException {
-    LengthTask.BROKEN.add("text 200");
-    assertThatThrownBy(() -> run(spec())).hasStackTraceContaining("golden inputs fail");
-    LengthTask.BROKEN.clear();
-    ExecutorModels.close();
-    RunSummary second = run(spec());
-    assertThat(second.skipped()).isPositive();
-    assertHolds();
   }
 
   /** The SDK repeats what fails now and then: the job must not notice, and nothing come twice. */
@@ -164,6 +94,7 @@ class S3JobTest {
     S3Faults.plan(seed, new Rule(operation, kind, status, 0.4, Integer.MAX_VALUE));
     assertThat(run(spec()).ok()).isEqualTo(294);
     assertThat(S3Faults.injected()).isNotEmpty();
+    S3Faults.stop();
     assertHolds();
   }
 
