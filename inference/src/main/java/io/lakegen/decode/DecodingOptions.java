@@ -118,9 +118,15 @@ public final class DecodingOptions {
     }
   }
 
-  /** Checks whether the model's context has room for the new tokens. */
+  /** Checks whether a pack can decode, and has room in its context for the new tokens. */
   public static void check(OptionValues options, PackSpec pack, Problems problems) {
-    int context = pack.generation().orElseThrow().maxLength();
+    PackSpec.require("tokenizer", pack.tokenizer(), problems);
+    PackSpec.require("cache", pack.cache(), problems);
+    PackSpec.require("generation", pack.generation(), problems);
+    if (pack.generation().isEmpty()) {
+      return;
+    }
+    int context = pack.generation().get().maxLength();
     if (options.get(MAX_NEW_TOKENS) >= context) {
       problems.add(
           MAX_NEW_TOKENS.name(),

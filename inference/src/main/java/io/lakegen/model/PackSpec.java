@@ -73,6 +73,13 @@ public record PackSpec(
     return value;
   }
 
+  /** Adds a problem if a pack lacks a section that a task needs. */
+  public static void require(String section, Optional<?> value, Problems problems) {
+    if (value.isEmpty()) {
+      problems.add("model: " + section, "missing", "a pack with the section " + section);
+    }
+  }
+
   /** DJL engines a pack can ask for, by DJL's own names. */
   public enum EngineName {
     PyTorch,

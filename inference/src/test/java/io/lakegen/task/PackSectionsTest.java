@@ -10,6 +10,9 @@ import io.lakegen.model.PackSpec;
 import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -58,6 +61,70 @@ class PackSectionsTest {
             good.generation(),
             good.source());
     assertThat(problems(task, bad)).contains(message);
+  }
+
+  /** A pack that lacks what its task needs is told of before any task starts. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          embed    | bert             | tokenizer
+          generate | gpt2             | tokenizer, cache, generation
+          generate | t5               | tokenizer, cache, generation
+          caption  | git              | image, tokenizer, cache, generation
+          render   | stable-diffusion | tokenizer, generation, image
+          """)
+  void namesSectionsThatAreMissing(String task, String fixture, String sections) throws Exception {
+    PackSpec good = Fixture.load(fixture).model().pack().spec();
+    PackSpec bad =
+        new PackSpec(
+            good.sections(),
+            good.family(),
+            good.engine(),
+            good.dtype(),
+            good.graphs(),
+            good.sha256(),
+            Optional.empty(),
+            Optional.empty(),
+            Optional.empty(),
+            Optional.empty(),
+            good.source());
+    assertThat(problems(task, bad))
+        .extracting(p -> p.replaceAll("model: (\\w+): missing \\(expected: .+\\)", "$1"))
+        .containsExactly(sections.split(", "));
+  }
+
+  @Test
+  void anEncoderDecoderNeedsAStart() throws Exception {
+    PackSpec good = Fixture.load("t5").model().pack().spec();
+    PackSpec.Generation generation = good.generation().orElseThrow();
+    PackSpec bad =
+        new PackSpec(
+            good.sections(),
+            good.family(),
+            good.engine(),
+            good.dtype(),
+            good.graphs(),
+            good.sha256(),
+            good.tokenizer(),
+            good.image(),
+            good.cache(),
+            Optional.of(
+                new PackSpec.Generation(
+                    generation.bos(),
+                    generation.eos(),
+                    generation.pad(),
+                    OptionalInt.empty(),
+                    generation.forcedBos(),
+                    generation.forcedEos(),
+                    generation.suppress(),
+                    generation.maxLength())),
+            good.source());
+    assertThat(problems("generate", bad))
+        .containsExactly(
+            "model: generation.decoderStart: missing (expected: the token that starts a decoder's"
+                + " text)");
   }
 
   private static List<String> problems(String task, PackSpec pack) {

@@ -98,6 +98,7 @@ public record Caption() implements TaskDefinition {
           options.get(PROMPT),
           "none; a vit-gpt2 model was not trained to go on from a text");
     }
+    PackSpec.require("image", pack.image(), problems);
     DecodingOptions.check(options, pack, problems);
   }
 

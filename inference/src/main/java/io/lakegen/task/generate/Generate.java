@@ -110,6 +110,12 @@ public record Generate() implements TaskDefinition {
   @Override
   public void check(OptionValues options, PackSpec pack, Problems problems) {
     DecodingOptions.check(options, pack, problems);
+    if (pack.tasks().contains(ENCODER_DECODER)
+        && pack.generation().isPresent()
+        && pack.generation().get().decoderStart().isEmpty()) {
+      problems.add(
+          "model: generation.decoderStart", "missing", "the token that starts a decoder's text");
+    }
   }
 
   /** {@inheritDoc} The template's columns, named as in it. */

@@ -214,6 +214,8 @@ public record Render() implements TaskDefinition {
     if (fromImages && !pack.graphs().containsKey("vae_encoder")) {
       problems.add("model", "a pack without vae_encoder", "one, to start from images");
     }
+    PackSpec.require("tokenizer", pack.tokenizer(), problems);
+    PackSpec.require("generation", pack.generation(), problems);
     if (pack.image().isEmpty()) {
       problems.add("model: image", "missing", "the size that the model was trained for");
       return;

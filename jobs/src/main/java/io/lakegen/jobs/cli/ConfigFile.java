@@ -11,7 +11,6 @@ import java.util.Map;
 import org.yaml.snakeyaml.LoaderOptions;
 import org.yaml.snakeyaml.Yaml;
 import org.yaml.snakeyaml.constructor.SafeConstructor;
-import org.yaml.snakeyaml.error.YAMLException;
 
 /** Reads the YAML file of {@code --config}. */
 final class ConfigFile {
@@ -21,6 +20,8 @@ final class ConfigFile {
   static Map<String, Object> read(String file, Problems problems) {
     LoaderOptions options = new LoaderOptions();
     options.setAllowDuplicateKeys(false);
+    // With aliases a few lines can stand for billions of values, or for a value that holds itself.
+    options.setMaxAliasesForCollections(0);
     try (Reader reader = Files.newBufferedReader(Path.of(file))) {
       Object root = new Yaml(new SafeConstructor(options)).load(reader);
       if (root instanceof Map<?, ?> map) {
@@ -36,8 +37,13 @@ final class ConfigFile {
           "config",
           file,
           "a readable UTF-8 file; " + e.getClass().getSimpleName() + ": " + e.getMessage());
-    } catch (YAMLException e) {
-      problems.add("config", file, "valid YAML; " + e.getMessage().replaceAll("\\s+", " ").strip());
+    } catch (RuntimeException e) {
+      // Besides its own, SnakeYAML answers values that do not fit their tags, such as !!int x or
+      // !!set x, with any exception.
+      problems.add(
+          "config",
+          file,
+          "valid YAML; " + String.valueOf(e.getMessage()).replaceAll("\\s+", " ").strip());
     }
     return Map.of();
   }
