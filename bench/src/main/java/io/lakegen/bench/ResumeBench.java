@@ -62,8 +62,8 @@ public final class ResumeBench {
     report.figure("seconds_to_decide", (System.nanoTime() - start) / 1e9);
     report.figure("heap_grown_mb", heap() - before);
     RunSummary second = Jobs.run(spark, job, System.out);
-    report.figure("rows_skipped", second.skipped());
-    report.figure("rows_done", second.ok());
+    report.figure("rows_skipped", (double) second.skipped());
+    report.figure("rows_done", (double) second.ok());
     long rows = spark.read().parquet(folder + "/out").select("id").distinct().count();
     if (second.input() != ROWS || rows != ROWS) {
       throw new IllegalStateException(rows + " rows (expected: " + ROWS + ", each once)");
