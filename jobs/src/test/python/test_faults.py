@@ -30,8 +30,8 @@ def submit(master: str, corpus: Path, output: Path, *conf: str) -> subprocess.Po
     settings = [word for setting in conf for word in ("--conf", setting)]
     return subprocess.Popen(
         [
-            str(SPARK_HOME / "bin/spark-submit"), "--master", master, "--driver-memory", "1g", "--executor-memory", "1g",
-            "--conf", "spark.ui.enabled=false", *settings, str(ROOT / "jobs/target/lakegen-jobs.jar"),
+            str(SPARK_HOME / "bin/spark-submit"), "--master", master, "--driver-memory", "1g",
+            "--executor-memory", "1g", "--conf", "spark.ui.enabled=false", *settings, str(ROOT / "jobs/target/lakegen-jobs.jar"),
             "embed", "--input", str(corpus), "--model", str(PACK), "--output", str(output), "--commit-every", "400",
         ],
         env=ENVIRONMENT,
