@@ -28,15 +28,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def submit(master: str, corpus: Path, output: Path, *conf: str) -> subprocess.Popen:
     settings = [word for setting in conf for word in ("--conf", setting)]
+    memory = ["--driver-memory", "1g", "--executor-memory", "1g"]
+    options = ["--input", str(corpus), "--model", str(PACK), "--output", str(output), "--commit-every", "400"]
+    jar = str(ROOT / "jobs/target/lakegen-jobs.jar")
     return subprocess.Popen(
-        [
-            str(SPARK_HOME / "bin/spark-submit"), "--master", master, "--driver-memory", "1g",
-            "--executor-memory", "1g", "--conf", "spark.ui.enabled=false", *settings, str(ROOT / "jobs/target/lakegen-jobs.jar"),
-            "embed", "--input", str(corpus), "--model", str(PACK), "--output", str(output), "--commit-every", "400",
-        ],
+        [str(SPARK_HOME / "bin/spark-submit"), "--master", master, *memory, *settings, jar, "embed", *options],
         env=ENVIRONMENT,
         start_new_session=True,
-    )  # fmt: skip
+    )
 
 
 def commits(output: Path) -> int:
@@ -114,4 +113,3 @@ def test_speculation_and_a_driver_that_is_stopped(
     assert submit(cluster[0], corpus, output, *speculation).wait(300) == 0
     assert commits(output) > before
     assert_every_row_once(corpus, output)
-
