@@ -3,7 +3,9 @@ package io.lakegen.spark;
 import io.lakegen.task.Input;
 import io.lakegen.task.Result;
 import io.lakegen.task.RowError;
+import io.lakegen.task.RowException;
 import io.lakegen.task.RowInput;
+import io.lakegen.task.Utf8Text;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -79,18 +81,24 @@ final class RowFormat {
       return RowInput.unreadable(new RowError("read", error.getString(0), error.getString(1)));
     }
     byte[][] values = new byte[inputOrdinals.length][];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = bytes(row, inputOrdinals[i]);
+    try {
+      for (int i = 0; i < values.length; i++) {
+        values[i] = bytes(row, inputOrdinals[i]);
+      }
+    } catch (RowException e) {
+      return RowInput.unreadable(e.error());
     }
     return RowInput.of(inputNames, values, seed);
   }
 
-  private byte[] bytes(InternalRow row, int ordinal) {
+  private byte[] bytes(InternalRow row, int ordinal) throws RowException {
     if (row.isNullAt(ordinal)) {
       return null;
     }
     Object value = row.get(ordinal, inputFields[ordinal].dataType());
     if (value instanceof UTF8String text) {
+      // A window of copies of huge texts would not fit into memory.
+      Utf8Text.checkBytes(text.numBytes());
       return text.getBytes();
     }
     // Spark's rows give a copy of a binary value.

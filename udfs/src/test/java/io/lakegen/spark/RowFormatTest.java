@@ -98,6 +98,16 @@ class RowFormatTest {
   }
 
   @Test
+  void aHugeTextIsAnErrorBeforeItIsCopied() {
+    UTF8String huge = UTF8String.fromBytes(new byte[(4 << 20) + 1]);
+    RowInput input = format.read(row(7L, null, huge, null, null)).input();
+    assertThat(input.error())
+        .isEqualTo(
+            new RowError(
+                "prepare", "text_too_large", "4194305 bytes of text (expected: at most 4194304)"));
+  }
+
+  @Test
   void writesInputColumnsResultErrorAndLineage() {
     RowFormat.KeptRow input = format.read(row(7L, new byte[] {1}, text("hello"), null, null));
 

@@ -38,6 +38,9 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
    */
   private static final long MIN_BYTES = 4096;
 
+  /** A task with so many times the least rows that are worth one has full batches. */
+  private static final int FULL_TASKS = 16;
+
   private static final String POSITION = "__lakegen_position";
 
   /** Partitions of an input that is large enough. */
@@ -71,7 +74,11 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
             || (format != InputFormat.parquet
                 && ranges.stream().allMatch(r -> format.isSplittable(r.path())));
     if (anywhere) {
-      List<List<Address>> cut = cut(ranges, wanted(concurrentTasks, about, minTaskRows), format);
+      // The next chunk fills the cores that this one's last tasks leave, so that its tasks need not
+      // be many; long ones have fuller batches.
+      long full = Math.max(concurrentTasks, about / (FULL_TASKS * (long) minTaskRows));
+      int wanted = (int) Math.min(wanted(concurrentTasks, about, minTaskRows), full);
+      List<List<Address>> cut = cut(ranges, wanted, format);
       return new Partitions(reader.rows(schema, cut), concurrentTasks);
     }
     List<List<Address>> cut = cut(ranges, wanted(spark), format);

@@ -71,7 +71,7 @@ final class Chunk {
     return ranges;
   }
 
-  /** Done when the last of the Spark tasks run, so that cores begin to idle. */
+  /** Done when the last of the Spark tasks run, so that cores will soon idle. */
   CompletableFuture<Void> ending() {
     return ending;
   }
@@ -170,7 +170,7 @@ final class Chunk {
       committer.onTaskCommit(outcome.commit());
       synchronized (Chunk.this) {
         outcomes.add(outcome);
-        if (outcomes.size() > tasks - concurrentTasks) {
+        if (outcomes.size() >= Math.max(1, tasks - concurrentTasks)) {
           ending.complete(null);
         }
       }

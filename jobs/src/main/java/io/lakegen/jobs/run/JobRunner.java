@@ -39,8 +39,8 @@ import org.apache.spark.util.SerializableConfiguration;
  * --commit-every} says by making each half as large.
  */
 final class JobRunner {
-  /** Rows of the first chunk, for each task at once: it shows how fast the job is. */
-  private static final int FIRST_ROWS = 4;
+  /** Least tasks' worth of rows of a chunk, for each task at once: the first shows the speed. */
+  private static final int FIRST_ROWS = 16;
 
   /** A chunk has at most so many times the rows of the one before. */
   private static final int GROWTH = 8;
