@@ -124,6 +124,32 @@ public record Commit(
     return covers;
   }
 
+  Commit withoutCovers() {
+    return new Commit(
+        format,
+        replaces,
+        pending,
+        runId,
+        chunk,
+        started,
+        committed,
+        job,
+        input,
+        inputFormat,
+        limit,
+        model,
+        modelSha256,
+        params,
+        paramsSha256,
+        schema,
+        counts,
+        errors,
+        seconds,
+        files,
+        Map.of(),
+        retries);
+  }
+
   /** The input ranges. */
   List<Address> ranges() {
     List<Address> ranges = new ArrayList<>();

@@ -2,6 +2,7 @@ package io.lakegen.jobs.run;
 
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lakegen.jobs.input.Address;
 import java.io.ByteArrayOutputStream;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -23,7 +24,8 @@ import org.apache.hadoop.fs.Path;
 /**
  * What was committed to an output, in the order of time: one file an entry, numbered without gaps.
  * An entry is made by creating the next number, which only one writer can do; so of two runs that
- * both believe to own the output, one fails at its next commit. Not thread-safe.
+ * both believe to own the output, one fails at its next commit. The entries' input ranges, of which
+ * there may be millions, are left in the files. Not thread-safe.
  */
 final class CommitLog {
   private static final ObjectMapper JSON =
@@ -53,7 +55,7 @@ final class CommitLog {
     }
     for (FileStatus file :
         Stream.of(files).sorted(Comparator.comparing(FileStatus::getPath)).toList()) {
-      log.entries.add(log.entry(file.getPath()));
+      log.entries.add(log.entry(file.getPath()).withoutCovers());
     }
     return log;
   }
@@ -83,7 +85,12 @@ final class CommitLog {
               + " is there already: another run has taken over the output. Nothing of it was"
               + " changed by this one");
     }
-    entries.add(commit);
+    entries.add(commit.withoutCovers());
+  }
+
+  /** The input ranges of a chunk, read from its entry. */
+  List<Address> ranges(Commit chunk) throws IOException {
+    return entry(file(entries.indexOf(chunk))).ranges();
   }
 
   private Path file(int number) {

@@ -73,8 +73,8 @@ final class ErrorChunks {
   }
 
   /** A chunk that tried rows again covers nothing itself. */
-  private List<Address> rangesOf(Commit chunk) {
-    List<Address> all = new ArrayList<>(chunk.ranges());
+  private List<Address> rangesOf(Commit chunk) throws IOException {
+    List<Address> all = new ArrayList<>(output.log().ranges(chunk));
     for (Commit earlier : output.log().chunks()) {
       if (chunk.retries().contains(earlier.id())) {
         all.addAll(rangesOf(earlier));

@@ -3,6 +3,8 @@ package io.lakegen.jobs.run;
 import io.lakegen.jobs.input.Coverage;
 import io.lakegen.model.ModelPack;
 import io.lakegen.problem.Problems;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -16,6 +18,7 @@ import org.apache.spark.sql.types.StructType;
 final class History {
   private final JobSpec spec;
   private final Optional<ModelPack> pack;
+  private final CommitLog log;
   private final List<Commit> chunks;
   private final boolean replaces;
 
@@ -24,11 +27,12 @@ final class History {
     this.spec = spec;
     this.pack = pack;
     this.replaces = spec.get(JobOptions.MODE) == Mode.overwrite;
-    this.chunks =
-        output
-            .map(RunOutput::log)
-            .map(log -> replaces ? ownOnly(log.pending()) : log.chunks())
-            .orElse(List.of());
+    this.log = output.map(RunOutput::log).orElse(null);
+    if (log == null) {
+      this.chunks = List.of();
+    } else {
+      this.chunks = replaces ? ownOnly(log.pending()) : log.chunks();
+    }
   }
 
   /** An overwriting run goes on with one that was cut off, if that was of the same kind. */
@@ -103,7 +107,13 @@ final class History {
   /** The input that is done. */
   Coverage coverage() {
     Coverage coverage = new Coverage();
-    chunks.forEach(c -> c.ranges().forEach(coverage::add));
+    try {
+      for (Commit chunk : chunks) {
+        log.ranges(chunk).forEach(coverage::add);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
     return coverage;
   }
 

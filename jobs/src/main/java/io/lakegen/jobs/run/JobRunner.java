@@ -186,8 +186,10 @@ final class JobRunner {
       skipped += findDone(done);
     }
     Remaining remaining = new Remaining(job.reader(), job.files().left(), skipKeys);
-    List<Address> before = job.history().stream().flatMap(c -> c.ranges().stream()).toList();
-    remaining.learn(before, job.history().stream().mapToLong(c -> c.counts().input()).sum());
+    if (!job.history().isEmpty()) {
+      Commit before = job.history().get(job.history().size() - 1);
+      remaining.learn(job.output().log().ranges(before), before.counts().input());
+    }
     remaining.sample(job.schema());
     ExecutorService drivers = Executors.newFixedThreadPool(2);
     List<Future<?>> underWay = new ArrayList<>();

@@ -98,7 +98,7 @@ public record OutputStatus(
         counts,
         types(spark, output, errors),
         runs(chunks),
-        last == null ? null : left(chunks, last, conf).orElse(null));
+        last == null ? null : left(log, last, conf).orElse(null));
   }
 
   private static List<ErrorType> types(
@@ -145,12 +145,15 @@ public record OutputStatus(
     return List.copyOf(runs.values());
   }
 
-  private static Optional<Left> left(List<Commit> chunks, Commit last, Configuration conf) {
+  private static Optional<Left> left(CommitLog log, Commit last, Configuration conf)
+      throws IOException {
     if (last.limit() != null) {
       return Optional.empty();
     }
     Coverage done = new Coverage();
-    chunks.forEach(c -> c.ranges().forEach(done::add));
+    for (Commit chunk : log.chunks()) {
+      log.ranges(chunk).forEach(done::add);
+    }
     return InputFiles.find(
             last.input(), InputFormat.valueOf(last.inputFormat()), done, conf, new Problems())
         .map(
