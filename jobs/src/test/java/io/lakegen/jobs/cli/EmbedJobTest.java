@@ -189,7 +189,7 @@ class EmbedJobTest {
   @Test
   void theModelIsLoadedOnceForAnyNumberOfPartitionsAndClosedInTheEnd() throws IOException {
     ExecutorModels.close();
-    List<Row> rows = embed(sample(400), "first");
+    List<Row> rows = embed(sample(400), "first", "--commit-every", 100);
     assertThat(rows.stream().map(r -> r.<String>getAs("id"))).hasSize(400).doesNotHaveDuplicates();
     try (Stream<Path> files = Files.walk(folder.resolve("first"))) {
       assertThat(files.filter(f -> f.getFileName().toString().endsWith(".parquet")).count())

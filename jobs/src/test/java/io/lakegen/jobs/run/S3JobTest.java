@@ -36,7 +36,7 @@ class S3JobTest extends FileSystemContract {
     TestJobs.stop();
     SparkConf conf =
         new SparkConf()
-            .setMaster("local[2,4]")
+            .setMaster("local[2,2]")
             .setAppName("s3")
             .set("spark.ui.enabled", "false")
             .set("spark.sql.shuffle.partitions", "2")
