@@ -13,6 +13,8 @@ def test_cluster_output_equals_local_output(
 ) -> None:
     master, workers = cluster
     output = tmp_path / "out"
+    # Other tests ran applications on the same workers.
+    earlier = {folder for worker in workers for folder in worker.glob("app-*")}
     subprocess.run(
         [
             SPARK_HOME / "bin/spark-submit",
@@ -26,10 +28,13 @@ def test_cluster_output_equals_local_output(
     )
     run = read_run(output)
 
-    executors = [log for worker in workers for log in worker.glob("app-*/*/stderr")]
-    assert len(executors) >= len(workers), "a worker ran no executor"
-    # Every executor ran several partitions, and loaded the model once.
-    assert [log.read_text().count("ModelPool: loaded") for log in executors] == [1] * len(executors)
+    folders = {folder for worker in workers for folder in worker.glob("app-*")} - earlier
+    executors = [log.read_text() for folder in folders for log in folder.glob("*/stderr")]
+    assert len(executors) == len(workers)
+    # An executor runs several partitions and loads the model once; a slow worker's may come too late for any.
+    ran = [log for log in executors if "Running task" in log]
+    assert ran
+    assert [log.count("ModelPool: loaded") for log in ran] == [1] * len(ran)
     exact = [name for name in run.column_names if name not in ("embedding", "lineage")]
     assert run.select(exact).equals(local_run.select(exact))
     same_everywhere = ("key", "model_sha256", "params_sha256", "seed")
