@@ -229,6 +229,11 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
     return loads;
   }
 
+  /** Keys that were {@linkplain #fence fenced} so far. */
+  public synchronized int fenced() {
+    return fenced.size();
+  }
+
   /** Models in the pool, in use or not. */
   public synchronized int size() {
     return entries.size();

@@ -74,6 +74,7 @@ public final class CountersAccumulator
         amounts.put(counter, before == null ? now : now - before);
       }
       target.add(amounts);
+      ExecutorMetrics.add(amounts);
     }
   }
 }

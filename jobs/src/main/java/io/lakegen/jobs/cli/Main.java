@@ -16,6 +16,7 @@ import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
 import io.lakegen.spark.ExecutorModels;
+import io.lakegen.spark.LakegenPlugin;
 import io.lakegen.task.Result;
 import io.lakegen.task.TaskDefinition;
 import java.io.IOException;
@@ -203,6 +204,7 @@ public final class Main {
     // The counts of running tasks come with the heartbeats.
     conf.setIfMissing("spark.executor.heartbeatInterval", "2s");
     conf.setIfMissing("spark.executorEnv.MALLOC_ARENA_MAX", "2");
+    conf.setIfMissing("spark.plugins", LakegenPlugin.class.getName());
     RetryDefaults.set(conf);
     if (conf.get("spark.master").startsWith("local")) {
       conf.setIfMissing("spark.ui.enabled", "false");
