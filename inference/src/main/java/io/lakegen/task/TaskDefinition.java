@@ -41,6 +41,16 @@ public interface TaskDefinition extends Serializable {
    */
   Task<?, ?> open(LoadedModel model, OptionValues options, Budget budget);
 
+  /** What SQL calls the task. */
+  default String function() {
+    return "ai_" + data().name();
+  }
+
+  /** Output rows of every input row that has a result. */
+  default int rowsPerInput(OptionValues options) {
+    return 1;
+  }
+
   /** Name of the column that numbers the output rows of one input row. */
   default Optional<String> indexColumn(OptionValues options) {
     return results(options).stream()

@@ -1,6 +1,5 @@
 package io.lakegen.spark;
 
-import io.lakegen.batch.ScoringStats;
 import io.lakegen.batch.ScoringStats.Counter;
 import java.util.EnumMap;
 import java.util.Map;
@@ -53,28 +52,5 @@ public final class CountersAccumulator
   @Override
   public Map<Counter, Long> value() {
     return new EnumMap<>(sums);
-  }
-
-  /** Adds what has come to the counters of a partition since the last call. */
-  static final class Feed {
-    private final CountersAccumulator target;
-    private final ScoringStats stats;
-    private final EnumMap<Counter, Long> sent = new EnumMap<>(Counter.class);
-
-    Feed(CountersAccumulator target, ScoringStats stats) {
-      this.target = target;
-      this.stats = stats;
-    }
-
-    void send() {
-      EnumMap<Counter, Long> amounts = new EnumMap<>(Counter.class);
-      for (Counter counter : Counter.values()) {
-        long now = stats.value(counter);
-        Long before = sent.put(counter, now);
-        amounts.put(counter, before == null ? now : now - before);
-      }
-      target.add(amounts);
-      ExecutorMetrics.add(amounts);
-    }
   }
 }

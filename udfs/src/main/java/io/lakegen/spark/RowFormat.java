@@ -21,7 +21,7 @@ import org.apache.spark.sql.types.StructType;
 import org.apache.spark.unsafe.types.UTF8String;
 
 /** Turns input rows into task inputs, and outcomes into output rows. Used by one thread. */
-final class RowFormat {
+public final class RowFormat {
   private final long jobSeed;
   private final RowKey keys;
   private final StructField[] inputFields;
@@ -39,9 +39,10 @@ final class RowFormat {
    * What is left of an input row: the columns that go to the output, its identity, and what the
    * task reads. Nothing else of the row is kept: a window would hold every picture twice.
    */
-  record KeptRow(Object[] passedThrough, String key, long seed, RowInput input) {}
+  public record KeptRow(Object[] passedThrough, String key, long seed, RowInput input) {}
 
-  RowFormat(ScoringPlan plan) {
+  /** The format of a plan's rows. */
+  public RowFormat(ScoringPlan plan) {
     StructType schema = plan.inputSchema();
     this.jobSeed = plan.jobSeed();
     this.keys = RowKey.of(schema, plan.keyColumns());
@@ -59,9 +60,11 @@ final class RowFormat {
   }
 
   /**
+   * Takes what is needed of a row.
+   *
    * @param row may be reused by the caller afterwards
    */
-  KeptRow read(InternalRow row) {
+  public KeptRow read(InternalRow row) {
     Object[] kept = new Object[passedThrough.length];
     for (int i = 0; i < kept.length; i++) {
       int ordinal = passedThrough[i];
@@ -112,7 +115,7 @@ final class RowFormat {
    *
    * @param values of the task for each output row; null where there is an error
    */
-  List<InternalRow> write(KeptRow input, List<List<Object>> values, RowError error) {
+  public List<InternalRow> write(KeptRow input, List<List<Object>> values, RowError error) {
     if (error != null) {
       InternalRow struct =
           struct(

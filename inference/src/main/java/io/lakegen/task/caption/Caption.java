@@ -48,6 +48,11 @@ public record Caption() implements TaskDefinition {
           MIN_TASK_ROWS);
 
   @Override
+  public int rowsPerInput(OptionValues options) {
+    return options.get(DecodingOptions.NUM_RETURN_SEQUENCES);
+  }
+
+  @Override
   public TaskData data() {
     return DATA;
   }

@@ -73,6 +73,16 @@ public record Generate() implements TaskDefinition {
           32);
 
   @Override
+  public String function() {
+    return "ai_complete";
+  }
+
+  @Override
+  public int rowsPerInput(OptionValues options) {
+    return options.get(DecodingOptions.NUM_RETURN_SEQUENCES);
+  }
+
+  @Override
   public TaskData data() {
     return DATA;
   }

@@ -144,6 +144,11 @@ public record Render() implements TaskDefinition {
           MIN_TASK_ROWS);
 
   @Override
+  public int rowsPerInput(OptionValues options) {
+    return options.get(NUM_IMAGES_PER_PROMPT);
+  }
+
+  @Override
   public TaskData data() {
     return DATA;
   }

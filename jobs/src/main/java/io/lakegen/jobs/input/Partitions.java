@@ -4,6 +4,7 @@ import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.monotonically_increasing_id;
 import static org.apache.spark.sql.functions.spark_partition_id;
 
+import io.lakegen.spark.Cluster;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;

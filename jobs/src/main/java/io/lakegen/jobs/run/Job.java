@@ -1,15 +1,10 @@
 package io.lakegen.jobs.run;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.jobs.input.BoundInputs;
 import io.lakegen.jobs.input.InputFiles;
 import io.lakegen.jobs.input.InputReader;
 import io.lakegen.model.ModelPack;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import io.lakegen.spark.RunParams;
 import java.util.List;
 import java.util.SortedMap;
 import org.apache.spark.sql.types.StructType;
@@ -54,37 +49,21 @@ public record Job(
     return spec.task().data().name();
   }
 
-  /**
-   * What shapes the results: two runs that agree in it, in the model and in a row's key give the
-   * same row, lineage included. The job's seed therefore belongs to it even where a task draws
-   * nothing, since every row's lineage holds a seed made of it.
-   */
+  /** See {@link RunParams}. */
   public SortedMap<String, Object> params() {
     return params(spec);
   }
 
   static SortedMap<String, Object> params(JobSpec spec) {
-    SortedMap<String, Object> params = spec.options().canonical(spec.task().data().allOptions());
-    params.put("seed", spec.get(JobOptions.SEED));
-    params.put("task", spec.task().data().name());
-    return params;
+    return RunParams.of(spec.task(), spec.options(), spec.get(JobOptions.SEED));
   }
 
   static String paramsSha256(JobSpec spec) {
-    return sha256(params(spec));
+    return RunParams.sha256(params(spec));
   }
 
   /** Digest of {@link #params} as JSON, in the order of their names. */
   public String paramsSha256() {
-    return sha256(params());
-  }
-
-  private static String sha256(SortedMap<String, Object> params) {
-    try {
-      byte[] json = new ObjectMapper().writeValueAsString(params).getBytes(StandardCharsets.UTF_8);
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(json));
-    } catch (JsonProcessingException | NoSuchAlgorithmException e) {
-      throw new IllegalStateException("parameters are plain values and every JDK has SHA-256", e);
-    }
+    return RunParams.sha256(params());
   }
 }

@@ -1,23 +1,21 @@
 package io.lakegen.jobs.run;
 
 import io.lakegen.jobs.input.BoundInputs;
-import io.lakegen.jobs.input.Cluster;
 import io.lakegen.jobs.input.Coverage;
 import io.lakegen.jobs.input.InputFiles;
 import io.lakegen.jobs.input.InputReader;
 import io.lakegen.model.Devices;
-import io.lakegen.model.InvalidPackException;
 import io.lakegen.model.ModelPack;
-import io.lakegen.model.PackStore;
 import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problems;
+import io.lakegen.spark.Cluster;
 import io.lakegen.spark.OutputSchema;
+import io.lakegen.spark.PackCheck;
 import io.lakegen.task.Argument;
 import io.lakegen.task.Input;
 import io.lakegen.task.Option;
 import io.lakegen.task.Result;
 import io.lakegen.task.TaskDefinition;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -108,29 +106,10 @@ final class JobChecks {
 
   private Optional<ModelPack> pack() {
     Optional<String> uri = required(JobOptions.MODEL);
-    if (uri.isEmpty()) {
-      return Optional.empty();
-    }
-    try {
-      ModelPack pack = PackStore.ofNode().fetch(uri.get(), conf);
-      if (task.data().packTasks().stream().anyMatch(pack.spec().tasks()::contains)) {
-        task.check(spec.options(), pack.spec(), problems);
-        checkDevice(pack);
-        return Optional.of(pack);
-      }
-      problems.add(
-          JobOptions.MODEL.name(),
-          uri.get() + " is a pack for " + String.join(", ", pack.spec().tasks()),
-          "a pack for " + task.data().packTasks());
-    } catch (InvalidPackException e) {
-      problems.addAll("model " + uri.get(), e.problems());
-    } catch (IOException | IllegalArgumentException e) {
-      problems.add(
-          JobOptions.MODEL.name(),
-          uri.get(),
-          "a readable folder; " + e.getClass().getSimpleName() + ": " + e.getMessage());
-    }
-    return Optional.empty();
+    Optional<ModelPack> pack =
+        uri.flatMap(u -> PackCheck.fetch(task, spec.options(), u, conf, problems));
+    pack.ifPresent(this::checkDevice);
+    return pack;
   }
 
   /**

@@ -2,8 +2,8 @@ package io.lakegen.jobs.run;
 
 import io.lakegen.jobs.input.InputFormat;
 import io.lakegen.model.Devices;
+import io.lakegen.spark.ScorerOptions;
 import io.lakegen.task.Argument;
-import io.lakegen.task.Budget;
 import io.lakegen.task.Option;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.Result;
@@ -62,38 +62,15 @@ public final class JobOptions {
       Option.flag(
           "retry-errors", "Try the rows again that earlier runs wrote to _errors, and no others.");
 
-  public static final Option<Devices.Choice> DEVICE =
-      Option.ofEnum(
-          "device",
-          Devices.Choice.class,
-          Devices.Choice.auto,
-          "DEVICE",
-          "auto takes a GPU where there is one; gpu fails before any work where there is none.");
+  public static final Option<Devices.Choice> DEVICE = ScorerOptions.DEVICE;
 
-  public static final Option<Long> BATCH_BUDGET = batchBudget("", "");
+  public static final Option<Long> BATCH_BUDGET = ScorerOptions.BATCH_BUDGET;
 
-  public static final Option<Duration> BATCH_TIMEOUT =
-      Option.ofDuration(
-              "batch-timeout",
-              null,
-              "Longest that a batch may be on the device. Beyond it the device is taken for hung: its"
-                  + " Spark task fails and goes to another executor, and the device gets no more"
-                  + " work. A batch of generate is a whole window of rows. With or without it, a"
-                  + " warning names a batch that takes more than a minute.")
-          .defaultsTo("no limit")
-          .where("more than 0", d -> !d.isZero());
+  public static final Option<Duration> BATCH_TIMEOUT = ScorerOptions.BATCH_TIMEOUT;
 
-  public static final Option<Duration> ROW_TIMEOUT =
-      Option.ofDuration(
-              "row-timeout",
-              null,
-              "Longest that preparing a row (decoding, tokenising) may take. Beyond it the row is an"
-                  + " error row of type row_timeout.")
-          .defaultsTo("no limit")
-          .where("more than 0", d -> !d.isZero());
+  public static final Option<Duration> ROW_TIMEOUT = ScorerOptions.ROW_TIMEOUT;
 
-  public static final Option<Long> SEED =
-      Option.ofLong("seed", 0L, "With a row's key it makes the row's seed, for tasks that draw.");
+  public static final Option<Long> SEED = ScorerOptions.SEED;
 
   public static final Option<Integer> LIMIT =
       Option.ofInt("limit", null, "Process the first N rows only.").where("1 or more", n -> n >= 1);
@@ -125,38 +102,14 @@ public final class JobOptions {
 
   private JobOptions() {}
 
-  private static Option<Long> batchBudget(String counts, String defaults) {
-    return Option.ofLong(
-            "batch-budget",
-            null,
-            "Most " + counts + ". Out of memory lowers it for the rest of the run.")
-        .defaultsTo(defaults)
-        .where("1 or more", n -> n >= 1);
-  }
-
   /** The options of a task's jobs. */
   static List<Option<?>> of(TaskDefinition task) {
-    Budget.Unit unit = task.data().budget();
-    String defaults = String.format("%,d on CPUs, %,d on GPUs", unit.cpu(), unit.gpu());
     List<Option<?>> options =
         new ArrayList<>(
             List.of(
-                INPUT,
-                INPUT_FORMAT,
-                MODEL,
-                OUTPUT,
-                MODE,
-                COMMIT_EVERY,
-                SKIP_KEYS,
-                RETRY_ERRORS,
-                DEVICE,
-                batchBudget(unit.counts(), defaults),
-                BATCH_TIMEOUT,
-                ROW_TIMEOUT,
-                SEED,
-                LIMIT,
-                MAX_ERROR_RATE,
-                DRY_RUN));
+                INPUT, INPUT_FORMAT, MODEL, OUTPUT, MODE, COMMIT_EVERY, SKIP_KEYS, RETRY_ERRORS));
+    options.addAll(ScorerOptions.of(task.data().budget()));
+    options.addAll(List.of(LIMIT, MAX_ERROR_RATE, DRY_RUN));
     if (task.data().arguments().stream().anyMatch(a -> a.kind() == Argument.Kind.IMAGE)) {
       options.add(KEEP_IMAGE);
     }

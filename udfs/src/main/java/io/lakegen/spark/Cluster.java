@@ -1,4 +1,4 @@
-package io.lakegen.jobs.input;
+package io.lakegen.spark;
 
 import org.apache.spark.SparkContext;
 

@@ -1,0 +1,2 @@
+/** Tasks as functions of Spark SQL. */
+package io.lakegen.spark.sql;

@@ -1,0 +1,300 @@
+package io.lakegen.spark.sql;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.lakegen.batch.Timeouts;
+import io.lakegen.model.Devices;
+import io.lakegen.model.ModelPack;
+import io.lakegen.model.PackStore;
+import io.lakegen.spark.CountersAccumulator;
+import io.lakegen.spark.ExecutorModels;
+import io.lakegen.spark.PartitionScorer;
+import io.lakegen.spark.ScoringPlan;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.embed.Embed;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.catalyst.InternalRow;
+import org.apache.spark.util.SerializableConfiguration;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What calls give, and what is said of wrong ones. */
+class FunctionsTest {
+  private static final String TEXTS =
+      "values ('one'), ('bad two'), (null), ('three'), ('one') as t(text)";
+
+  private static SparkSession spark;
+
+  @TempDir static Path folder;
+
+  @BeforeAll
+  static void start() {
+    spark = QueryPlanTest.session(folder);
+  }
+
+  @AfterAll
+  static void stop() {
+    spark.stop();
+    ExecutorModels.close();
+  }
+
+  private static List<String> rows(String query) {
+    return spark.sql(query).collectAsList().stream().map(Row::toString).toList();
+  }
+
+  @Test
+  void aBadRowAndANullGiveNullsAndOrderIsKept() {
+    assertThat(rows("select text, ai_shout(text) from " + TEXTS))
+        .containsExactly(
+            "[one,!one]", "[bad two,null]", "[null,null]", "[three,!three]", "[one,!one]");
+  }
+
+  @Test
+  void anErrorIsAResultWhereItIsAskedFor() {
+    List<String> found =
+        rows(
+            "select r.value, r.error.type from (select ai_shout(text, 'tiny', map('on_error',"
+                + " 'struct')) r from "
+                + TEXTS
+                + ")");
+
+    assertThat(found)
+        .containsExactly(
+            "[!one,null]", "[null,bad_text]", "[null,null]", "[!three,null]", "[!one,null]");
+  }
+
+  @Test
+  void aQueryFailsOnABadRowWhereItShould() {
+    assertThatThrownBy(
+            () -> rows("select ai_shout(text, 'tiny', map('on_error', 'fail')) from " + TEXTS))
+        .hasStackTraceContaining("ai_shout could not do a row: prepare, bad_text: bad two");
+  }
+
+  @Test
+  void structHasTheJobsColumnsAndSeveralResultsAreAnArray() {
+    Row struct =
+        spark
+            .sql("select ai_shout('a', 'tiny', map('result', 'struct')) r")
+            .selectExpr("r.shouted", "r.lineage.seed = r.seed", "r.lineage.model is not null")
+            .head();
+    assertThat(struct.toString()).isEqualTo("[!a,true,true]");
+    assertThat(rows("select ai_shout('a', 'tiny', map('num_times', 2))"))
+        .containsExactly("[ArraySeq(!a, !a)]");
+    assertThat(
+            rows(
+                "select x.sequence_index, x.shouted from (select explode(ai_shout('a', 'tiny',"
+                    + " map('num_times', '2', 'result', 'struct'))) x)"))
+        .containsExactly("[0,!a]", "[1,!a]");
+  }
+
+  @Test
+  void aRowsSeedComesOfItsInputsWhateverThePartitions() {
+    String seeds =
+        "select text, ai_shout(text, 'tiny', map('result', 'struct', 'seed', '%d')).seed s from"
+            + " (select /*+ repartition(%d) */ concat('t', id) text from range(20)) order by text";
+    List<String> one = rows(String.format(seeds, 7, 1));
+
+    assertThat(rows(String.format(seeds, 7, 5))).isEqualTo(one);
+    assertThat(rows(String.format(seeds, 8, 5))).doesNotContainAnyElementsOf(one);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "ai_shout() | arguments: 0 (expected: [text]",
+        "ai_shout('a', 'tiny', map('num-tims', '2')) | did you mean num-times?",
+        "ai_shout('a', 'tiny', map('num_times', 'x')) | num-times: x (expected: a whole number)",
+        "ai_shout('a', 'tiny', map('num_times', '0')) | (expected: 1 or more)",
+        "ai_shout('a', 'tiny', map('on_error', 'x')) | (expected: one of [NULL, fail, struct])",
+        "ai_shout('a', 'no/such/pack') | model",
+        "ai_shout('a', concat('a', id)) | (expected: a constant text",
+        "ai_shout('a', 'tiny', map('seed', cast(id as string))) | (expected: a constant map",
+        "ai_embed('a') | missing (expected: the URI of a model pack as an argument, or in"
+            + " spark.lakegen.default.embed)",
+        "ai_caption('a.png', 'tiny') | (expected: the bytes of an image file",
+        "ai_caption(cast('a' as binary), 'tiny') | (expected: a pack for [image-to-text])",
+        "ai_complete('a', 'tiny', map('template', '{b}')) | column b (expected: none but the"
+            + " arguments, [prompt]"
+      })
+  void aWrongCallIsAnAnalysisException(String call, String message) {
+    assertThatThrownBy(() -> spark.sql("select " + call + " from range(3)"))
+        .isInstanceOf(org.apache.spark.sql.AnalysisException.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void callsThatCannotBeBatchedAreRefused() {
+    assertThatThrownBy(() -> rows("select transform(array('a'), x -> ai_shout(x))"))
+        .hasMessageContaining("a call in a lambda function");
+    assertThatThrownBy(
+            () ->
+                rows(
+                    "select * from range(3) a left join range(3) b on"
+                        + " ai_shout(concat(a.id, ' ', b.id)) = 'x'"))
+        .hasMessageContaining("a call over both sides in the condition of a join");
+  }
+
+  @Test
+  void functionsDescribeThemselvesAndPlansNameModelAndOptions() {
+    assertThat(String.join("\n", rows("describe function extended ai_classify")))
+        .contains("ai_classify(text, [text_pair, model, options])", "top-k", "on-error");
+    String plan =
+        spark
+            .sql(
+                "explain select ai_shout(cast(id as string), 'tiny', map('num_times', 2)) from range(3)")
+            .head()
+            .getString(0);
+    assertThat(plan).contains("ModelScoring ai_shout(", "model=", "device=auto", "num-times=2");
+  }
+
+  @Test
+  void aPermanentViewAndCommandsMayCall() {
+    spark.sql("create table texts using parquet as select concat('t', id) text from range(9)");
+    spark.sql("create view loud as select text, ai_shout(text) l from texts");
+    spark.sql("create table kept using parquet as select * from loud");
+    spark.sql("insert into kept select text, ai_shout(text) from texts");
+
+    assertThat(rows("select count(*), count(distinct l) from kept")).containsExactly("[18,9]");
+  }
+
+  @Test
+  void aCachedResultIsScoredOnce() {
+    Dataset<Row> cached = spark.sql("select ai_shout(concat('c', id)) l from range(40)").cache();
+    long before = Shout.SEEN.get();
+    cached.count();
+    cached.collectAsList();
+    cached.filter("l = '!c3'").collectAsList();
+
+    assertThat(Shout.SEEN.get() - before).isEqualTo(40);
+    cached.unpersist();
+  }
+
+  @Test
+  void aLargeLimitIsSpreadOverTasksAgain() {
+    long before = Shout.SEEN.get();
+    Dataset<Row> some = spark.sql("select ai_shout(concat('l', id)) l from range(5000) limit 1500");
+    assertThat(some.collectAsList()).hasSize(1500);
+
+    assertThat(Shout.SEEN.get() - before).isEqualTo(1500);
+    assertThat(some.queryExecution().executedPlan().toString()).contains("RoundRobinPartitioning");
+  }
+
+  @Test
+  void cancellingAQueryStopsTheDevice() throws Exception {
+    Shout.pause = 50;
+    try {
+      long before = Shout.SEEN.get();
+      spark.sparkContext().setJobGroup("to-cancel", "a long query", true);
+      Thread query =
+          new Thread(
+              () -> {
+                spark.sparkContext().setJobGroup("to-cancel", "a long query", true);
+                try {
+                  spark
+                      .sql("select ai_shout(concat('k', id)) l from range(100000)")
+                      .write()
+                      .format("noop")
+                      .mode("overwrite")
+                      .save();
+                } catch (RuntimeException e) {
+                  // It is cancelled.
+                }
+              });
+      query.start();
+      while (Shout.SEEN.get() == before) {
+        Thread.sleep(10);
+      }
+      spark.sparkContext().cancelJobGroup("to-cancel");
+      query.join();
+      while (Shout.INSIDE.get() > 0) {
+        Thread.sleep(10);
+      }
+      long stopped = Shout.SEEN.get();
+      Thread.sleep(300);
+
+      assertThat(Shout.SEEN.get()).isEqualTo(stopped).isLessThan(before + 100_000);
+    } finally {
+      Shout.pause = 0;
+      spark.sparkContext().clearJobGroup();
+    }
+  }
+
+  @Test
+  void embeddingsHaveTheJobsBits() throws Exception {
+    ModelPack pack = PackStore.ofNode().fetch(QueryPlanTest.PACK, new Configuration());
+    List<String> texts = new ArrayList<>();
+    for (int i = 0; i < 100; i++) {
+      texts.add("the lake and the boat ".repeat(1 + i % 7) + i);
+    }
+    Dataset<Row> input =
+        spark.createDataset(texts, org.apache.spark.sql.Encoders.STRING()).toDF("text").coalesce(1);
+    ScoringPlan plan =
+        new ScoringPlan(
+            new Embed(),
+            OptionValues.NONE,
+            new Embed().inputs(OptionValues.NONE),
+            QueryPlanTest.PACK,
+            "tiny",
+            pack.sha256(),
+            pack.spec().engine(),
+            Devices.Choice.auto,
+            1,
+            1,
+            0,
+            Timeouts.NONE,
+            input.schema(),
+            List.of("text"),
+            List.of("text"),
+            0,
+            "params",
+            "run",
+            new SerializableConfiguration(new Configuration()));
+    CountersAccumulator counters = new CountersAccumulator();
+    spark.sparkContext().register(counters, "counters");
+    var classic = (org.apache.spark.sql.classic.Dataset<Row>) input;
+    List<InternalRow> job =
+        classic
+            .queryExecution()
+            .toRdd()
+            .toJavaRDD()
+            .mapPartitions(new PartitionScorer(plan, counters))
+            .collect();
+
+    List<Row> sql = input.selectExpr("ai_embed(text, 'tiny') e").collectAsList();
+
+    for (int i = 0; i < texts.size(); i++) {
+      List<Float> found = sql.get(i).getList(0);
+      float[] expected = job.get(i).getArray(1).toFloatArray();
+      assertThat(found).hasSize(expected.length);
+      for (int j = 0; j < expected.length; j++) {
+        assertThat(Float.floatToIntBits(found.get(j))).isEqualTo(Float.floatToIntBits(expected[j]));
+      }
+    }
+  }
+
+  @Test
+  void similarityIsTheCosine() {
+    assertThat(rows("select ai_similarity(array(3F, 4F), array(4.0D, 3.0D))"))
+        .containsExactly("[0.96]");
+    assertThat(rows("select ai_similarity(array(0F), array(1F)), ai_similarity(null, array(1F))"))
+        .containsExactly("[null,null]");
+    assertThatThrownBy(() -> rows("select ai_similarity(array(1F), array(1F, 2F))"))
+        .hasStackTraceContaining("vectors of 1 and 2 numbers");
+    assertThat(
+            rows(
+                "select ai_similarity(ai_embed('a boat', 'tiny'), ai_embed('a boat', 'tiny')) > 0.999"))
+        .containsExactly("[true]");
+  }
+}
