@@ -121,7 +121,8 @@ public final class PartitionScorer implements FlatMapFunction<Iterator<InternalR
     return new Output<>(format, task, scorer, feed);
   }
 
-  private static List<String> gpuAddresses() {
+  /** Addresses of the GPUs that Spark assigned to the task of this thread. */
+  public static List<String> gpuAddresses() {
     ResourceInformation gpus = TaskContext.get().resourcesJMap().get("gpu");
     return gpus == null ? List.of() : List.of(gpus.addresses());
   }
