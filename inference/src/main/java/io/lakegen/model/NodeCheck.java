@@ -141,15 +141,22 @@ public final class NodeCheck {
 
   private void engine(PackSpec.EngineName name, List<String> driverGpus) {
     boolean torch = name == PackSpec.EngineName.PyTorch;
-    String places =
-        torch
-            ? Stream.of("PYTORCH_LIBRARY_PATH", "PYTORCH_VERSION", "PYTORCH_FLAVOR")
-                .filter(v -> System.getenv(v) != null)
-                .map(v -> v + "=" + System.getenv(v))
-                .collect(Collectors.joining(" "))
-            : "";
+    // ONNX Runtime's engine in DJL makes arrays by PyTorch's.
+    String settings =
+        Stream.of("PYTORCH_LIBRARY_PATH", "PYTORCH_VERSION", "PYTORCH_FLAVOR")
+            .filter(v -> System.getenv(v) != null)
+            .map(v -> v + "=" + System.getenv(v))
+            .collect(Collectors.joining(" "));
     boolean loaded =
-        library(name.name(), torch ? "torch" : "onnxruntime", places, () -> compute(name));
+        library(name.name(), torch ? "torch" : "onnxruntime", settings, () -> compute(name));
+    String wanted = torch ? System.getenv("PYTORCH_LIBRARY_PATH") : null;
+    if (loaded && wanted != null && !places("torch").contains(real(wanted))) {
+      // DJL takes the jar's without a word.
+      problems.add(
+          name.name(),
+          "loaded from " + String.join(", ", places("torch")) + ", not from " + wanted,
+          "a folder with libtorch.so in PYTORCH_LIBRARY_PATH; see ./lakegen gpu-libs, or unset it");
+    }
     if (!loaded || choice == Devices.Choice.cpu) {
       return;
     }
@@ -240,19 +247,30 @@ public final class NodeCheck {
         };
     fact(
         name,
-        version + "loaded from " + places(word) + (settings.isEmpty() ? "" : "; " + settings));
+        version
+            + "loaded from "
+            + String.join(", ", places(word))
+            + (settings.isEmpty() ? "" : "; " + settings));
     return true;
   }
 
   /** Folders of the libraries that this process has mapped. */
-  private static String places(String word) {
+  private static Set<String> places(String word) {
     Set<String> folders = new TreeSet<>();
     lines(Path.of("/proc/self/maps"))
         .filter(l -> l.contains("/") && l.contains(".so"))
         .map(l -> Path.of(l.substring(l.indexOf('/'))))
         .filter(f -> f.getFileName().toString().contains(word))
         .forEach(f -> folders.add(f.getParent().toString()));
-    return String.join(", ", folders);
+    return folders;
+  }
+
+  private static String real(String folder) {
+    try {
+      return Path.of(folder).toRealPath().toString();
+    } catch (IOException e) {
+      return folder;
+    }
   }
 
   private void cache(PackStore store) {

@@ -74,7 +74,8 @@ class DoctorTest {
 
   @Test
   void allThatIsWrongIsSaidAtOnce() throws Exception {
-    Path nothing = Files.createDirectory(folder.resolve("nothing"));
+    Path broken = Files.createDirectory(folder.resolve("broken"));
+    Files.writeString(broken.resolve("libtorch.so"), "no library");
     Path file = Files.writeString(folder.resolve("file"), "");
 
     Answer answer =
@@ -82,7 +83,7 @@ class DoctorTest {
             List.of(),
             Map.of(
                 "PYTORCH_LIBRARY_PATH",
-                nothing.toString(),
+                broken.toString(),
                 "PYTORCH_VERSION",
                 "2.7.1",
                 "PYTORCH_FLAVOR",
@@ -96,14 +97,33 @@ class DoctorTest {
     assertThat(answer.out())
         .contains(
             "PyTorch: its native library does not load: ",
-            "(PYTORCH_LIBRARY_PATH=" + nothing + " PYTORCH_VERSION=2.7.1 PYTORCH_FLAVOR=cu128)",
+            "(PYTORCH_LIBRARY_PATH=" + broken + " PYTORCH_VERSION=2.7.1 PYTORCH_FLAVOR=cu128)",
             "(expected: the libraries of PyTorch 2.7.1 in PYTORCH_LIBRARY_PATH",
             "spark.hadoop.fs.s3a.committer.name: file (expected: magic; ",
             "pack cache: " + file + "/packs: ",
             "set LAKEGEN_CACHE to another folder",
             "output: file:" + file + " (expected: a folder; a file is there)")
-        .containsPattern("OnnxRuntime +1\\.21\\.1, loaded from /")
+        .containsPattern("tokenizers +loaded from /")
         .doesNotContain("Nothing is wrong");
+    assertThat(answer.status()).isEqualTo(1);
+  }
+
+  @Test
+  void librariesFromElsewhereThanWasAskedFor() throws Exception {
+    Answer answer =
+        doctor(
+            List.of(),
+            Map.of(
+                "PYTORCH_LIBRARY_PATH",
+                folder.toString(),
+                "LAKEGEN_CACHE",
+                folder.resolve("cache").toString()),
+            List.of(),
+            "--device=cpu");
+
+    assertThat(answer.out())
+        .containsPattern("PyTorch: loaded from /.*, not from " + folder)
+        .contains("(expected: a folder with libtorch.so in PYTORCH_LIBRARY_PATH");
     assertThat(answer.status()).isEqualTo(1);
   }
 
