@@ -71,6 +71,7 @@ public final class PartitionScorer implements FlatMapFunction<Iterator<InternalR
               leased.close();
             });
     LoadedModel model = leased.model();
+    LOG.debug("task {} is on {}", TaskContext.get().taskAttemptId(), model.device());
     SharedTask shared =
         model.shared(
             new TaskKey(plan.definition(), plan.options(), plan.batchBudget()),

@@ -234,6 +234,7 @@ public final class Main {
     conf.setIfMissing("spark.executorEnv.MALLOC_ARENA_MAX", "2");
     conf.setIfMissing("spark.plugins", LakegenPlugin.class.getName());
     RetryDefaults.set(conf);
+    GpuDefaults.set(conf);
     if (conf.get("spark.master").startsWith("local")) {
       conf.setIfMissing("spark.ui.enabled", "false");
     }
