@@ -48,9 +48,8 @@ def gpus(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     script.chmod(0o755)
     settings = folder / "worker.conf"
     discovery = folder / "discovery.sh"
-    discovery.write_text(
-        f"#!/bin/sh\nPATH={folder}:$PATH exec {ROOT}/conf/gpu-discovery.sh {'index' if '0' in request.param else 'uuid'}\n"
-    )
+    kind = "index" if "0" in request.param else "uuid"
+    discovery.write_text(f"#!/bin/sh\nPATH={folder}:$PATH exec {ROOT}/conf/gpu-discovery.sh {kind}\n")
     discovery.chmod(0o755)
     settings.write_text(f"spark.worker.resource.gpu.amount 2\nspark.worker.resource.gpu.discoveryScript {discovery}\n")
     address = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
@@ -87,6 +86,8 @@ def submit(gpus: tuple, jar: Path, output: Path, *command: str, **settings: str)
         "spark.executorEnv.CUDA_VISIBLE_DEVICES": ",".join(gpus[2]),
         "spark.executor.memory": "1g",
         "spark.executor.memoryOverhead": "1g",
+        # Many clusters have it as their default; it cannot write Java's records.
+        "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
         **{name.replace("_", "."): value for name, value in settings.items()},
     }
     return subprocess.Popen(

@@ -164,15 +164,20 @@ public final class Doctor {
         .map(
             unused -> {
               NodeCheck check = new NodeCheck(choice, PartitionScorer.gpuAddresses(), threads);
-              return new Visit(
-                  "executor "
-                      + SparkEnv.get().executorId()
-                      + " on "
-                      + InetAddress.getLocalHost().getHostName(),
-                  check.run(model, conf.value(), ExecutorModels.pool()));
+              return TaskResult.write(
+                  new Visit(
+                      "executor "
+                          + SparkEnv.get().executorId()
+                          + " on "
+                          + InetAddress.getLocalHost().getHostName(),
+                      check.run(model, conf.value(), ExecutorModels.pool())));
             })
         .collect()
-        .forEach(visit -> visits.put(visit.executor(), visit.report()));
+        .forEach(
+            bytes -> {
+              Visit visit = TaskResult.read(bytes, Visit.class);
+              visits.put(visit.executor(), visit.report());
+            });
     return visits;
   }
 }

@@ -14,6 +14,9 @@ import ai.djl.onnxruntime.engine.OrtEngineProvider;
 public final class PretendedGpus implements EngineProvider {
   private static final int GPUS = 2;
 
+  /** ONNX Runtime's own classes want the real engine, and ask for it while they are initialised. */
+  private boolean initialising;
+
   @Override
   public String getEngineName() {
     return "OnnxRuntime";
@@ -25,8 +28,14 @@ public final class PretendedGpus implements EngineProvider {
   }
 
   @Override
-  public Engine getEngine() {
+  public synchronized Engine getEngine() {
     Engine real = new OrtEngineProvider().getEngine();
+    if (initialising) {
+      return real;
+    }
+    initialising = true;
+    real.newBaseManager(Device.cpu()).close();
+    initialising = false;
     return new Engine() {
       @Override
       public int getGpuCount() {
