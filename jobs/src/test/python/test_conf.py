@@ -14,6 +14,7 @@ JOBS = ["embed", "classify", "generate", "caption", "render"]
 DEFAULTS = sorted(CONF.glob("spark-defaults-*.conf"))
 # Families of keys whose last parts are the user's.
 FREE = (
+    (r"spark\.kubernetes\.authenticate\.driver\.serviceAccountName", "spark.kubernetes.authenticate.driver"),
     (r"spark\.(executorEnv|yarn\.appMasterEnv)\.\w+", r"spark.\1."),
     (r"spark\.(task|executor|worker)\.resource\.gpu\.(amount|discoveryScript|vendor)", r"\2"),
     (
@@ -30,10 +31,14 @@ def spark_classes() -> bytes:
     for jar in (SPARK_HOME / "jars").glob("spark-*.jar"):
         with zipfile.ZipFile(jar) as classes:
             names = (
-                n for n in classes.namelist() if re.search(r"([Cc]onfig\w*|package)\$?\.class$|/config/|resource/", n)
+                n for n in classes.namelist() if re.search(r"([Cc]onfig\w*|package|SparkConf|SparkContext)\$?\.class$|/config/|resource/", n)
             )
             found += [classes.read(name) for name in names]
     return b"\n".join(found)
+
+
+def knows(classes: bytes, key: str) -> bool:
+    return re.search(re.escape(key.encode()) + (b"" if key.endswith(".") else rb"(?![\w.])"), classes) is not None
 
 
 @pytest.mark.parametrize("file", DEFAULTS, ids=lambda file: file.stem)
@@ -44,11 +49,13 @@ def test_spark_knows_every_key(file: Path, spark_classes: bytes) -> None:
     for key in keys:
         for pattern, constant in FREE:
             key = re.sub(f"^{pattern}$", constant, key)
-        assert key.encode() in spark_classes, key
+        assert knows(spark_classes, key), key
 
 
 def test_a_wrong_key_is_noticed(spark_classes: bytes) -> None:
-    assert b"spark.executor.memoryOverheads" not in spark_classes
+    assert knows(spark_classes, "spark.executor.memoryOverhead")
+    assert not knows(spark_classes, "spark.executor.memoryOver")
+    assert not knows(spark_classes, "spark.executor.memoryOverheads")
 
 
 def test_there_is_a_file_for_every_cluster_manager() -> None:
