@@ -31,7 +31,9 @@ def spark_classes() -> bytes:
     for jar in (SPARK_HOME / "jars").glob("spark-*.jar"):
         with zipfile.ZipFile(jar) as classes:
             names = (
-                n for n in classes.namelist() if re.search(r"([Cc]onfig\w*|package|SparkConf|SparkContext)\$?\.class$|/config/|resource/", n)
+                n
+                for n in classes.namelist()
+                if re.search(r"([Cc]onfig\w*|package|SparkConf|SparkContext)\$?\.class$|/config/|resource/", n)
             )
             found += [classes.read(name) for name in names]
     return b"\n".join(found)
