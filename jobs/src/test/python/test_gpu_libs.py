@@ -53,5 +53,5 @@ def test_torchscript_runs_in_cudas_libtorch(tmp_path: Path) -> None:
     )
     print(run.stdout, run.stderr)
     assert run.returncode == 0
-    assert re.search(rf"PyTorch +2\.7\.1, loaded from {re.escape(str(torch))}", run.stdout)
+    assert re.search(rf"PyTorch +2\.7\.1, loaded from .*{re.escape(str(torch))}", run.stdout)
     assert f"answers its golden inputs on {device}(" in run.stdout
