@@ -104,10 +104,19 @@ def submit(gpus: tuple, jar: Path, output: Path, *command: str, **settings: str)
     )
 
 
-def embed(output: Path) -> list[str]:
+def embed(output: Path, commit_every: int) -> list[str]:
     texts = output.with_suffix(".jsonl")
     texts.write_text("\n".join(LINES) + "\n", encoding="utf-8")
-    options = ["--input", str(texts), "--model", str(PACK), "--output", str(output), "--commit-every", "120"]
+    options = [
+        "--input",
+        str(texts),
+        "--model",
+        str(PACK),
+        "--output",
+        str(output),
+        "--commit-every",
+        str(commit_every),
+    ]
     return ["embed", *options, "--device", "gpu"]
 
 
@@ -141,7 +150,7 @@ def assert_every_row_once(output: Path) -> None:
 def test_two_gpus_and_four_tasks_of_an_executor(gpus: tuple, pretended: Path, tmp_path: Path) -> None:
     before = set(gpus[1].glob("app-*"))
     amounts = {"spark_executor_resource_gpu_amount": "2", "spark_task_resource_gpu_amount": "0.5"}
-    process = submit(gpus, pretended, tmp_path / "out", *embed(tmp_path / "out"), **amounts)
+    process = submit(gpus, pretended, tmp_path / "out", *embed(tmp_path / "out", 2 * len(LINES)), **amounts)
     process.communicate(timeout=300)
     assert process.returncode == 0
     assert_every_row_once(tmp_path / "out")
@@ -157,7 +166,7 @@ def test_executors_of_one_gpu_that_are_lost(gpus: tuple, pretended: Path, tmp_pa
     output = tmp_path / "out"
     # How many tasks share a GPU is left to Lakegen.
     amounts = {"spark_executor_cores": "2", "spark_executor_resource_gpu_amount": "1"}
-    process = submit(gpus, pretended, output, *embed(output), **amounts)
+    process = submit(gpus, pretended, output, *embed(output, 120), **amounts)
     commits = output / "_lakegen/commits"
     while process.poll() is None and not list(commits.glob("*.json.gz")):
         time.sleep(0.05)
