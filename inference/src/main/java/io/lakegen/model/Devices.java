@@ -63,33 +63,44 @@ public final class Devices {
       }
       return List.of(Device.cpu());
     }
-    return gpus(addresses, gpus);
+    return gpus(addresses, gpus, visibleGpus());
   }
 
   /**
    * The GPUs of a task.
    *
    * @param visible how many the engine sees, at least 1
+   * @param names what {@code CUDA_VISIBLE_DEVICES} calls them, in the order in which CUDA counts
+   *     them; empty where it says nothing
    */
-  static List<Device> gpus(List<String> addresses, int visible) {
+  static List<Device> gpus(List<String> addresses, int visible, List<String> names) {
     if (addresses.isEmpty()) {
       return IntStream.range(0, visible).mapToObj(Device::gpu).toList();
     }
-    // Where the cluster manager isolates executors (CUDA_VISIBLE_DEVICES, cgroups), the address
-    // counts the machine's GPUs, or is a UUID, but the engine counts the visible ones.
+    // An address names a GPU of the machine, by number or UUID, but the engine counts the visible
+    // ones. Where a container hides the others without a word, they are the task's in their order.
     return IntStream.range(0, addresses.size())
-        .map(i -> index(addresses.get(i), visible).orElse(i % visible))
+        .map(i -> index(addresses.get(i), visible, names).orElse(i % visible))
         .distinct()
         .mapToObj(Device::gpu)
         .toList();
   }
 
-  private static OptionalInt index(String address, int visible) {
-    if (!address.matches("\\d{1,9}")) {
+  private static OptionalInt index(String address, int visible, List<String> names) {
+    int named = names.indexOf(address);
+    if (named >= 0 && named < visible) {
+      return OptionalInt.of(named);
+    }
+    if (!names.isEmpty() || !address.matches("\\d{1,9}")) {
       return OptionalInt.empty();
     }
     int index = Integer.parseInt(address);
     return index < visible ? OptionalInt.of(index) : OptionalInt.empty();
+  }
+
+  private static List<String> visibleGpus() {
+    String names = System.getenv("CUDA_VISIBLE_DEVICES");
+    return names == null || names.isBlank() ? List.of() : List.of(names.strip().split("\\s*,\\s*"));
   }
 
   /** Settings that an engine reads once, when the JVM first asks for it. */

@@ -98,26 +98,7 @@ public final class PackStore {
   public ModelPack fetch(String uri, Configuration conf) throws IOException {
     org.apache.hadoop.fs.Path source = new org.apache.hadoop.fs.Path(uri);
     FileSystem fs = source.getFileSystem(conf);
-    checkSource(uri, fs, source, List.of(PackJson.FILE));
-    byte[] content;
-    try (InputStream in = fs.open(new org.apache.hadoop.fs.Path(source, PackJson.FILE))) {
-      content = in.readNBytes(MOST_JSON_BYTES + 1);
-    } catch (FileNotFoundException e) {
-      throw new InvalidPackException(
-          uri,
-          new Problem(
-              PackJson.FILE,
-              "missing",
-              "a folder made by the model exporter, with " + PackJson.FILE));
-    }
-    if (content.length > MOST_JSON_BYTES) {
-      throw new InvalidPackException(
-          uri,
-          new Problem(
-              PackJson.FILE,
-              "more than " + MOST_JSON_BYTES + " bytes",
-              "at most " + MOST_JSON_BYTES));
-    }
+    byte[] content = descriptor(uri, fs, source);
     PackSpec spec = PackJson.parse(uri, content);
     checkSource(uri, fs, source, spec.sha256().keySet());
     String sha256 = HexFormat.of().formatHex(digest().digest(content));
@@ -149,6 +130,59 @@ public final class PackStore {
     return new ModelPack(folder, spec, sha256, stamps);
   }
 
+  private static byte[] descriptor(String uri, FileSystem fs, org.apache.hadoop.fs.Path source)
+      throws IOException {
+    checkSource(uri, fs, source, List.of(PackJson.FILE));
+    byte[] content;
+    try (InputStream in = fs.open(new org.apache.hadoop.fs.Path(source, PackJson.FILE))) {
+      content = in.readNBytes(MOST_JSON_BYTES + 1);
+    } catch (FileNotFoundException e) {
+      throw new InvalidPackException(
+          uri,
+          new Problem(
+              PackJson.FILE,
+              "missing",
+              "a folder made by the model exporter, with " + PackJson.FILE));
+    }
+    if (content.length > MOST_JSON_BYTES) {
+      throw new InvalidPackException(
+          uri,
+          new Problem(
+              PackJson.FILE,
+              "more than " + MOST_JSON_BYTES + " bytes",
+              "at most " + MOST_JSON_BYTES));
+    }
+    return content;
+  }
+
+  /** The folder that holds the packs; it may not be there yet. */
+  Path root() {
+    return root;
+  }
+
+  /**
+   * Disk that a pack takes on this node.
+   *
+   * @param bytes of all its files
+   * @param present whether a copy is there already
+   */
+  record Need(long bytes, boolean present) {}
+
+  /** What {@link #fetch} will need; fetches nothing. */
+  Need need(String uri, Configuration conf) throws IOException {
+    org.apache.hadoop.fs.Path source = new org.apache.hadoop.fs.Path(uri);
+    FileSystem fs = source.getFileSystem(conf);
+    byte[] content = descriptor(uri, fs, source);
+    long bytes = content.length;
+    for (String file : PackJson.parse(uri, content).sha256().keySet()) {
+      org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(source, file);
+      // A file that is missing is reported by fetch().
+      bytes += fs.exists(path) ? fs.getFileStatus(path).getLen() : 0;
+    }
+    String sha256 = HexFormat.of().formatHex(digest().digest(content));
+    return new Need(bytes, Files.isDirectory(root.resolve(sha256)));
+  }
+
   private static void checkSource(
       String uri, FileSystem fs, org.apache.hadoop.fs.Path source, Collection<String> names)
       throws IOException {
@@ -167,7 +201,7 @@ public final class PackStore {
    * Makes the folder. One below a folder that everybody may write to is made for this user alone,
    * and must be so if it is there already: whoever owns it could put code in a model's place.
    */
-  private void prepareRoot() throws IOException {
+  void prepareRoot() throws IOException {
     if (privateBase != null) {
       try {
         Files.createDirectory(

@@ -1,5 +1,6 @@
 package io.lakegen.problem;
 
+import java.io.Serializable;
 import java.util.Objects;
 
 /**
@@ -9,7 +10,7 @@ import java.util.Objects;
  * @param found the value, or what is wrong with it
  * @param expected the rule, and what to do next where that is not plain
  */
-public record Problem(String key, String found, String expected) {
+public record Problem(String key, String found, String expected) implements Serializable {
   public Problem {
     Objects.requireNonNull(key, "key");
     Objects.requireNonNull(found, "found");

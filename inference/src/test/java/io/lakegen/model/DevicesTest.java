@@ -32,24 +32,32 @@ class DevicesTest {
         .isEqualTo(Device.cpu());
   }
 
-  /** Addresses, GPUs that the engine sees, the GPUs that the task may use. */
+  /** Addresses, GPUs that the engine sees, their names, the GPUs that the task may use. */
   @ParameterizedTest
   @org.junit.jupiter.params.provider.CsvSource({
-    "'', 1, 0",
-    "'', 3, 0 1 2",
-    "2, 4, 2",
-    "1 3, 4, 1 3",
-    "5, 1, 0",
-    "4 5, 2, 0 1",
-    "GPU-8c2f, 1, 0",
-    "GPU-8c2f GPU-91aa, 2, 0 1",
-    "0 0, 2, 0",
-    "99999999999, 2, 0"
+    "'', 1, '', 0",
+    "'', 3, '', 0 1 2",
+    "2, 4, '', 2",
+    "1 3, 4, '', 1 3",
+    "5, 1, '', 0",
+    "4 5, 2, '', 0 1",
+    "GPU-8c2f, 1, '', 0",
+    "GPU-8c2f GPU-91aa, 2, '', 0 1",
+    "0 0, 2, '', 0",
+    "99999999999, 2, '', 0",
+    "GPU-91aa, 2, GPU-8c2f GPU-91aa, 1",
+    "3, 2, 2 3, 1",
+    "0, 2, 1 0, 1",
+    "MIG-91aa, 1, MIG-91aa, 0"
   })
-  void assignedGpusAreThoseThatTheEngineSees(String addresses, int visible, String expected) {
-    List<String> assigned = addresses.isEmpty() ? List.of() : List.of(addresses.split(" "));
-    assertThat(Devices.gpus(assigned, visible))
+  void assignedGpusAreThoseThatTheEngineSees(
+      String addresses, int visible, String names, String expected) {
+    assertThat(Devices.gpus(words(addresses), visible, words(names)))
         .extracting(d -> Integer.toString(d.getDeviceId()))
         .containsExactly(expected.split(" "));
+  }
+
+  private static List<String> words(String text) {
+    return text.isEmpty() ? List.of() : List.of(text.split(" "));
   }
 }

@@ -91,6 +91,7 @@ public final class ScoredRows<R> implements Iterator<ScoredRows.Outcome<R>> {
             context -> {
               leased.close();
             });
+    LOG.debug("task {} is on {}", TaskContext.get().taskAttemptId(), leased.model().device());
     SharedTask shared =
         leased
             .model()
@@ -146,7 +147,8 @@ public final class ScoredRows<R> implements Iterator<ScoredRows.Outcome<R>> {
     feed.uncount();
   }
 
-  private static List<String> gpuAddresses() {
+  /** Addresses of the GPUs that Spark assigned to the task of this thread. */
+  public static List<String> gpuAddresses() {
     ResourceInformation gpus = TaskContext.get().resourcesJMap().get("gpu");
     return gpus == null ? List.of() : List.of(gpus.addresses());
   }

@@ -75,6 +75,9 @@ public final class Main {
     if (!args.isEmpty() && args.get(0).equals("status")) {
       return status(args.subList(1, args.size()));
     }
+    if (!args.isEmpty() && args.get(0).equals("doctor")) {
+      return doctor(args.subList(1, args.size()));
+    }
     DemoCommand demo = args.isEmpty() ? null : DEMOS.get(args.get(0));
     return demo == null ? general(args) : demo(demo, args);
   }
@@ -91,6 +94,7 @@ public final class Main {
         .description("Runs generative and encoder models over a data lake.");
     Tasks.ALL.forEach(t -> root.addSubcommand(t.data().name(), new JobCommand(t).spec()));
     root.addSubcommand("status", new StatusCommand());
+    root.addSubcommand("doctor", new DoctorCommand());
     if (args.equals(List.of("--version")) || args.equals(List.of("-V"))) {
       root.printVersionHelp(out);
       return GOOD;
@@ -138,6 +142,30 @@ public final class Main {
     } finally {
       if (ownSession) {
         spark.stop();
+      }
+    }
+  }
+
+  private int doctor(List<String> args) {
+    DoctorCommand command = new DoctorCommand();
+    CommandLine commandLine = new CommandLine(command);
+    try {
+      if (commandLine.parseArgs(args.toArray(String[]::new)).isUsageHelpRequested()) {
+        commandLine.usage(out);
+        return GOOD;
+      }
+    } catch (CommandLine.ParameterException e) {
+      err.println("lakegen doctor: " + e.getMessage());
+      return INVALID_ARGUMENTS;
+    }
+    boolean ownSession = SparkSession.getDefaultSession().isEmpty();
+    SparkSession spark = session("doctor");
+    try {
+      return command.examine(spark, out) ? GOOD : FAILURE;
+    } finally {
+      if (ownSession) {
+        spark.stop();
+        ExecutorModels.close();
       }
     }
   }
@@ -206,6 +234,7 @@ public final class Main {
     conf.setIfMissing("spark.executorEnv.MALLOC_ARENA_MAX", "2");
     conf.setIfMissing("spark.plugins", LakegenPlugin.class.getName());
     RetryDefaults.set(conf);
+    GpuDefaults.set(conf);
     if (conf.get("spark.master").startsWith("local")) {
       conf.setIfMissing("spark.ui.enabled", "false");
     }

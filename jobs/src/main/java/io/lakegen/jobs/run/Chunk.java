@@ -125,7 +125,7 @@ final class Chunk {
               good,
               bad);
       Collector collector = new Collector(committer, tasks, concurrentTasks);
-      ClassTag<Outcome> type = ClassTag$.MODULE$.apply(Outcome.class);
+      ClassTag<byte[]> type = ClassTag$.MODULE$.apply(byte[].class);
       spark.sparkContext().runJob(rows, task, all(tasks), collector, type);
       List<Outcome> done = List.copyOf(outcomes);
       committer.commitJob(context, ChunkTask.seq(done.stream().map(Outcome::commit).toList()));
@@ -154,7 +154,7 @@ final class Chunk {
   }
 
   /** Called by Spark's scheduler for every task that is done. */
-  private final class Collector extends AbstractFunction2<Object, Outcome, BoxedUnit> {
+  private final class Collector extends AbstractFunction2<Object, byte[], BoxedUnit> {
     private final FileCommitProtocol committer;
     private final int tasks;
     private final int concurrentTasks;
@@ -166,7 +166,8 @@ final class Chunk {
     }
 
     @Override
-    public BoxedUnit apply(Object index, Outcome outcome) {
+    public BoxedUnit apply(Object index, byte[] bytes) {
+      Outcome outcome = TaskResult.read(bytes, Outcome.class);
       committer.onTaskCommit(outcome.commit());
       synchronized (Chunk.this) {
         outcomes.add(outcome);

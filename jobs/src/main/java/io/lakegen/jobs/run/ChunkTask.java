@@ -39,8 +39,7 @@ import scala.runtime.AbstractFunction2;
  * attempts count once.
  */
 final class ChunkTask
-    extends AbstractFunction2<
-        TaskContext, scala.collection.Iterator<InternalRow>, ChunkTask.Outcome>
+    extends AbstractFunction2<TaskContext, scala.collection.Iterator<InternalRow>, byte[]>
     implements Serializable {
   private static final long serialVersionUID = 1L;
   private static final Logger LOG = LoggerFactory.getLogger(ChunkTask.class);
@@ -96,7 +95,7 @@ final class ChunkTask
   }
 
   @Override
-  public Outcome apply(TaskContext task, scala.collection.Iterator<InternalRow> input) {
+  public byte[] apply(TaskContext task, scala.collection.Iterator<InternalRow> input) {
     TaskAttemptContext attempt = attempt(task, rows.conf().value());
     committer.setupTask(attempt);
     Writer good = new Writer(rows, task);
@@ -145,11 +144,12 @@ final class ChunkTask
       List<String> files = new ArrayList<>();
       files.addAll(good.files);
       files.addAll(bad.files);
-      return new Outcome(
-          committer.commitTask(attempt),
-          new Commit.Counts(read[0], ok, bad.written, good.written),
-          failed,
-          files);
+      return TaskResult.write(
+          new Outcome(
+              committer.commitTask(attempt),
+              new Commit.Counts(read[0], ok, bad.written, good.written),
+              failed,
+              files));
     } catch (Throwable failure) {
       for (Writer writer : List.of(good, bad)) {
         try {

@@ -66,19 +66,28 @@ public final class ObjectStores {
 
   /** Adds a problem if a session cannot write to the given folder safely. Touches no store. */
   static void check(Path output, RuntimeConfig conf, Problems problems) {
-    if (!isS3a(output)) {
-      return;
+    if (isS3a(output)) {
+      checkCommitter("output", output, conf, problems);
     }
-    if (!present(S3A_CLASS)) {
+  }
+
+  /**
+   * Adds a problem if a session would not commit to S3 as it should.
+   *
+   * @param key what needs it
+   * @param value its value
+   */
+  static void checkCommitter(String key, Object value, RuntimeConfig conf, Problems problems) {
+    if (!hasS3a()) {
       problems.add(
-          "output",
-          output,
+          key,
+          value,
           "hadoop-aws on Spark's class path, of Spark's Hadoop version; for example"
               + " --packages org.apache.hadoop:hadoop-aws:3.4.2");
     } else if (!present(PROTOCOL) || !present(PARQUET_COMMITTER)) {
       problems.add(
-          "output",
-          output,
+          key,
+          value,
           "spark-hadoop-cloud on Spark's class path, without which Spark commits to S3 by renaming;"
               + " for example --packages org.apache.spark:spark-hadoop-cloud_2.13:4.1.2");
     } else {
@@ -90,6 +99,11 @@ public final class ObjectStores {
     }
   }
 
+  /** Whether {@code s3a://} can be used at all. */
+  static boolean hasS3a() {
+    return present(S3A_CLASS);
+  }
+
   private static void expect(String key, String value, RuntimeConfig conf, Problems problems) {
     String actual = conf.get(key, "Spark's default");
     if (!actual.equals(value)) {
@@ -97,7 +111,7 @@ public final class ObjectStores {
     }
   }
 
-  private static boolean isS3a(Path path) {
+  static boolean isS3a(Path path) {
     return "s3a".equals(path.toUri().getScheme());
   }
 
