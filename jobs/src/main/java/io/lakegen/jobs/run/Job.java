@@ -67,6 +67,9 @@ public record Job(
     SortedMap<String, Object> params = spec.options().canonical(spec.task().data().allOptions());
     params.put("seed", spec.get(JobOptions.SEED));
     params.put("task", spec.task().data().name());
+    if (!spec.get(JobOptions.SELECT).isEmpty()) {
+      params.put(JobOptions.SELECT.name(), spec.get(JobOptions.SELECT));
+    }
     return params;
   }
 

@@ -21,6 +21,14 @@ public final class JobOptions {
       Option.ofEnum("input-format", InputFormat.class, null, "FORMAT", "Format of the input.")
           .defaultsTo("from the files' names");
 
+  public static final Option<List<String>> SELECT =
+      Option.ofTexts(
+          "select",
+          "NAME",
+          "Input column to read; the others are left out of the output and of the rows' keys."
+              + " Needed where one job's results are the next one's input, since both add columns"
+              + " of the same names. Default: all.");
+
   public static final Option<String> MODEL =
       Option.ofText("model", null, "URI", "Folder of the model pack.");
 
@@ -143,6 +151,7 @@ public final class JobOptions {
             List.of(
                 INPUT,
                 INPUT_FORMAT,
+                SELECT,
                 MODEL,
                 OUTPUT,
                 MODE,
