@@ -122,7 +122,7 @@ def status(jar: str, output: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-@task(task_id="check")
+@task(task_id="check", multiple_outputs=False)
 def check(jar: str, output: str, *, params, outlets, outlet_events) -> dict[str, Any]:
     """Fails, without a retry, unless the output holds rows and keeps within the error budget.
 
