@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
@@ -117,6 +118,13 @@ def bring_pictures(lake: Path, day: date) -> None:
             shutil.copy(picture, folder)
 
 
+def as_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text} (expected: YYYY-MM-DD)") from None
+
+
 def main(day: date) -> int:
     state = ROOT / ".lakegen/airflow"
     lake = state / "lake"
@@ -135,4 +143,6 @@ def main(day: date) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(date.fromisoformat(sys.argv[1]) if len(sys.argv) > 1 else date.today()))
+    parser = ArgumentParser(prog="lakegen airflow", description="Runs the daily DAG for a day on this machine.")
+    parser.add_argument("day", nargs="?", type=as_date, default=date.today(), help="YYYY-MM-DD; today")
+    sys.exit(main(parser.parse_args().day))

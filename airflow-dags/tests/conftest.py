@@ -1,3 +1,4 @@
+import json
 import os
 import sqlite3
 import subprocess
@@ -24,14 +25,15 @@ class Airflow:
     lake: Path
     env: dict[str, str]
 
-    def start(self, dag: str, day: str, conf: str, **more: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            run_local.airflow("dags", "test", dag, day, "--conf", conf),
-            env=self.env | more,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    @property
+    def log(self) -> Path:
+        """What the last DAG run said."""
+        return self.home / "run.log"
+
+    def start(self, dag: str, day: str, conf: dict, **more: str) -> subprocess.Popen:
+        command = run_local.airflow("dags", "test", dag, day, "--conf", json.dumps(conf))
+        with self.log.open("w") as out:
+            return subprocess.Popen(command, env=self.env | more, stdout=out, stderr=subprocess.STDOUT)
 
     def query(self, sql: str) -> list[tuple]:
         with sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True) as database:
