@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException
 JOBS: dict[str, dict] = json.loads((Path(__file__).parent / "lakegen_options.json").read_text(encoding="utf-8"))
 
 JAR = "{{ var.value.lakegen_jar }}"
+MAIN = "io.lakegen.jobs.cli.Main"
 
 # A retry resumes: rows that are committed are neither read nor scored again. The first delay is Airflow's
 # core.default_task_retry_delay, five minutes unless set.
@@ -70,7 +71,7 @@ class LakegenOperator(SparkSubmitOperator):
 
     def __init__(self, *, job: str, options: dict[str, Any] | None = None, **kwargs: Any) -> None:
         kwargs.setdefault("pool", "gpu")
-        super().__init__(application=JAR, name=f"lakegen {job} {{{{ run_id }}}}", **kwargs)
+        super().__init__(application=JAR, java_class=MAIN, name=f"lakegen {job} {{{{ run_id }}}}", **kwargs)
         self.job = job
         self.options = options or {}
 
@@ -115,8 +116,8 @@ class LakegenOperator(SparkSubmitOperator):
 
 def status(jar: str, output: str) -> dict[str, Any]:
     """What `lakegen status OUTPUT --json` says."""
-    command = ["spark-submit", "--master", "local[1]", "--deploy-mode", "client", jar, "status", output, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    submit = ["spark-submit", "--master", "local[1]", "--deploy-mode", "client", "--class", MAIN, jar]
+    done = subprocess.run([*submit, "status", output, "--json"], capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"lakegen status {output}: exit status {done.returncode}\n{done.stderr[-4000:]}")
     return json.loads(done.stdout)

@@ -66,17 +66,16 @@ def daemon(log: Path, started: str, *command: str) -> Iterator[re.Match[str]]:
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[str]:
-    """A standalone master and two workers of one core on the loopback; gives the master's URL."""
+    """A standalone master and a worker of two cores on the loopback; gives the master's URL."""
     folder.mkdir(parents=True, exist_ok=True)
     address = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
-    limits = ["--cores", "1", "--memory", "2g"]
+    limits = ["--cores", "2", "--memory", "2g", "--work-dir", str(folder / "work")]
     deploy = "org.apache.spark.deploy"
     with ExitStack() as stack:
         starting = r"Starting Spark master at (spark://\S+)"
         master = stack.enter_context(daemon(folder / "master.log", starting, f"{deploy}.master.Master", *address))[1]
-        for name in ("worker1", "worker2"):
-            command = [f"{deploy}.worker.Worker", *address, *limits, "--work-dir", str(folder / name), master]
-            stack.enter_context(daemon(folder / f"{name}.log", "Successfully registered with master", *command))
+        worker = [f"{deploy}.worker.Worker", *address, *limits, master]
+        stack.enter_context(daemon(folder / "worker.log", "Successfully registered with master", *worker))
         yield master
 
 
