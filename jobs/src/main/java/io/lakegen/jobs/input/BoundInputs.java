@@ -17,6 +17,7 @@ import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.NumericType;
 import org.apache.spark.sql.types.StringType;
+import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 
 /**
@@ -25,10 +26,13 @@ import org.apache.spark.sql.types.StructType;
  * @param inputs with the columns that {@link #load} gives
  * @param files the files whose content {@link #load} adds
  * @param base what relative paths of files are relative to
+ * @param select the only columns that {@link #load} leaves; all if empty
  */
-public record BoundInputs(List<Input> inputs, List<NamedFiles> files, String base) {
+public record BoundInputs(
+    List<Input> inputs, List<NamedFiles> files, String base, List<String> select) {
   public BoundInputs {
     inputs = List.copyOf(inputs);
+    select = List.copyOf(select);
     files = List.copyOf(files);
   }
 
@@ -47,10 +51,28 @@ public record BoundInputs(List<Input> inputs, List<NamedFiles> files, String bas
   /**
    * Finds the columns.
    *
+   * @param select the only columns to keep; all if empty
    * @param problems get a column that is not there or has another type
    */
   public static BoundInputs bind(
-      StructType schema, InputFiles files, List<Input> inputs, Problems problems) {
+      StructType all,
+      InputFiles files,
+      List<Input> inputs,
+      List<String> select,
+      Problems problems) {
+    for (String column : select) {
+      if (!visible(all).contains(column)) {
+        problems.add(
+            "select",
+            column + " is not in the input",
+            "some of " + visible(all) + Problems.suggestion(column, visible(all)));
+      }
+    }
+    StructType schema =
+        new StructType(
+            Stream.of(all.fields())
+                .filter(f -> isKept(f.name(), select))
+                .toArray(StructField[]::new));
     List<Input> bound = new ArrayList<>();
     List<NamedFiles> named = new ArrayList<>();
     for (Input input : inputs) {
@@ -58,7 +80,7 @@ public record BoundInputs(List<Input> inputs, List<NamedFiles> files, String bas
       int ordinal = Arrays.asList(schema.fieldNames()).indexOf(column);
       if (ordinal < 0 && input.kind() == Kind.IMAGE && files.format() == InputFormat.image) {
         column = FileContent.PATH;
-        ordinal = schema.fieldIndex(column);
+        ordinal = Arrays.asList(schema.fieldNames()).indexOf(column);
       }
       if (ordinal < 0) {
         List<String> visible = visible(schema);
@@ -81,7 +103,11 @@ public record BoundInputs(List<Input> inputs, List<NamedFiles> files, String bas
       }
       bound.add(new Input(input.name(), input.kind(), column, input.option()));
     }
-    return new BoundInputs(bound, named, files.base().toString());
+    return new BoundInputs(bound, named, files.base().toString(), select);
+  }
+
+  private static boolean isKept(String column, List<String> select) {
+    return select.isEmpty() || select.contains(column) || OutputSchema.isHidden(column);
   }
 
   private static boolean fits(Kind kind, DataType type) {
@@ -95,12 +121,13 @@ public record BoundInputs(List<Input> inputs, List<NamedFiles> files, String bas
   }
 
   /**
-   * Adds the content of the files that the rows name. It is too heavy to be moved about: to be
-   * called where the rows are scored.
+   * Drops the columns that were not selected, and adds the content of the files that the rows name.
+   * That is too heavy to be moved about: to be called where the rows are scored.
    */
   public Dataset<Row> load(Dataset<Row> rows) {
     Configuration conf = rows.sparkSession().sparkContext().hadoopConfiguration();
-    Dataset<Row> loaded = rows;
+    Dataset<Row> loaded =
+        rows.drop(Stream.of(rows.columns()).filter(c -> !isKept(c, select)).toArray(String[]::new));
     for (NamedFiles named : files) {
       loaded = FileContent.add(loaded, named, new Path(base), conf);
     }

@@ -55,7 +55,12 @@ public record Job(
   }
 
   static SortedMap<String, Object> params(JobSpec spec) {
-    return RunParams.of(spec.task(), spec.options(), spec.get(JobOptions.SEED));
+    SortedMap<String, Object> params =
+        RunParams.of(spec.task(), spec.options(), spec.get(JobOptions.SEED));
+    if (!spec.get(JobOptions.SELECT).isEmpty()) {
+      params.put(JobOptions.SELECT.name(), spec.get(JobOptions.SELECT));
+    }
+    return params;
   }
 
   static String paramsSha256(JobSpec spec) {

@@ -58,7 +58,14 @@ final class JobChecks {
         reader.flatMap(r -> schema(r, files.orElseThrow(), history.schema()));
     Optional<Dataset<Row>> rows = schema.map(s -> reader.orElseThrow().rows(s, List.of()));
     Optional<BoundInputs> inputs =
-        rows.map(r -> BoundInputs.bind(r.schema(), files.orElseThrow(), taskInputs(), problems));
+        rows.map(
+            r ->
+                BoundInputs.bind(
+                    r.schema(),
+                    files.orElseThrow(),
+                    taskInputs(),
+                    spec.get(JobOptions.SELECT),
+                    problems));
     List<String> keyColumns =
         inputs.map(i -> BoundInputs.visible(i.load(rows.orElseThrow()).schema())).orElse(List.of());
     List<String> outputColumns = inputs.map(i -> outputColumns(keyColumns, i)).orElse(List.of());

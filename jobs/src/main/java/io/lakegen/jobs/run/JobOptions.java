@@ -21,6 +21,14 @@ public final class JobOptions {
       Option.ofEnum("input-format", InputFormat.class, null, "FORMAT", "Format of the input.")
           .defaultsTo("from the files' names");
 
+  public static final Option<List<String>> SELECT =
+      Option.ofTexts(
+          "select",
+          "NAME",
+          "Input column to read; the others are left out of the output and of the rows' keys."
+              + " Needed where one job's results are the next one's input, since both add columns"
+              + " of the same names. Default: all.");
+
   public static final Option<String> MODEL =
       Option.ofText("model", null, "URI", "Folder of the model pack.");
 
@@ -107,7 +115,15 @@ public final class JobOptions {
     List<Option<?>> options =
         new ArrayList<>(
             List.of(
-                INPUT, INPUT_FORMAT, MODEL, OUTPUT, MODE, COMMIT_EVERY, SKIP_KEYS, RETRY_ERRORS));
+                INPUT,
+                INPUT_FORMAT,
+                SELECT,
+                MODEL,
+                OUTPUT,
+                MODE,
+                COMMIT_EVERY,
+                SKIP_KEYS,
+                RETRY_ERRORS));
     options.addAll(ScorerOptions.of(task.data().budget()));
     options.addAll(List.of(LIMIT, MAX_ERROR_RATE, DRY_RUN));
     if (task.data().arguments().stream().anyMatch(a -> a.kind() == Argument.Kind.IMAGE)) {

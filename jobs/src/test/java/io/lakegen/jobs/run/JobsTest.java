@@ -73,4 +73,44 @@ class JobsTest {
         .hasMessageContaining("output: missing")
         .hasMessageContaining("/none (expected: a file, folder or glob");
   }
+
+  @Test
+  void theResultsOfOneJobAreTheInputOfTheNextBySelectedColumns() throws IOException {
+    Jobs.run(TestJobs.spark(), embed(), System.err);
+    JobSpec next = embed().with(JobOptions.INPUT, List.of(folder + "/out"));
+    next = next.with(JobOptions.OUTPUT, folder + "/next");
+    JobSpec all = next;
+    assertThatThrownBy(() -> Jobs.check(TestJobs.spark(), all))
+        .isInstanceOf(InvalidArgumentsException.class)
+        .hasMessageContaining("input column: lineage (expected: none of the columns that the job");
+
+    next = next.with(JobOptions.SELECT, List.of("text"));
+    RunSummary summary = Jobs.run(TestJobs.spark(), next, System.err);
+    assertThat(summary.ok()).isEqualTo(1);
+    assertThat(TestJobs.rows(folder + "/next").drop("run_id", "chunk").columns())
+        .containsExactly("text", "embedding", "token_count", "truncated", "lineage");
+
+    // A row's key is made of the selected columns: what the first job wrote besides is no part.
+    JobSpec plain =
+        embed().with(JobOptions.SELECT, List.of("text")).with(JobOptions.OUTPUT, folder + "/plain");
+    Jobs.run(TestJobs.spark(), plain, System.err);
+    assertThat(keys("/next")).isEqualTo(keys("/plain")).isNotEqualTo(keys("/out"));
+    assertThat(digest(plain)).isNotEqualTo(digest(embed()));
+  }
+
+  private List<String> keys(String output) {
+    return TestJobs.rows(folder + output).select("lineage.key").collectAsList().stream()
+        .map(r -> r.getString(0))
+        .toList();
+  }
+
+  @Test
+  void selectedColumnsMustBeThere() throws IOException {
+    JobSpec spec = embed().with(JobOptions.SELECT, List.of("othre"));
+    assertThatThrownBy(() -> Jobs.check(TestJobs.spark(), spec))
+        .isInstanceOf(InvalidArgumentsException.class)
+        .hasMessageContaining(
+            "select: othre is not in the input (expected: some of [other, text]; did you mean other?)")
+        .hasMessageContaining("column: text is not in the input");
+  }
 }
