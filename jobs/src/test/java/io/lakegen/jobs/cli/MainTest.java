@@ -63,7 +63,7 @@ class MainTest {
     assertThat(result.err())
         .startsWith("lakegen embed: invalid arguments")
         .contains(
-            "c.yaml: colum: unknown option (expected: one of [input, input-format, model, output, mode, commit-every, skip-keys, retry-errors, device, batch-budget, batch-timeout, row-timeout, seed, limit, max-error-rate, dry-run, column]; did you mean column?)")
+            "c.yaml: colum: unknown option (expected: one of [input, input-format, select, model, output, mode, commit-every, skip-keys, retry-errors, device, batch-budget, batch-timeout, row-timeout, seed, limit, max-error-rate, dry-run, column]; did you mean column?)")
         .contains("c.yaml: batch-budget: [1] (expected: a single value)")
         .contains("--inptu: unknown option (expected: an option of --help; did you mean --input?)")
         .contains("device: tpu (expected: one of [auto, cpu, gpu])")
