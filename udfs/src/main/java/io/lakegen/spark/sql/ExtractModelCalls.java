@@ -18,6 +18,9 @@ import org.apache.spark.sql.catalyst.expressions.EqualNullSafe;
 import org.apache.spark.sql.catalyst.expressions.ExprId;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.If;
+import org.apache.spark.sql.catalyst.expressions.InputFileBlockLength;
+import org.apache.spark.sql.catalyst.expressions.InputFileBlockStart;
+import org.apache.spark.sql.catalyst.expressions.InputFileName;
 import org.apache.spark.sql.catalyst.expressions.IsNull;
 import org.apache.spark.sql.catalyst.expressions.LambdaFunction;
 import org.apache.spark.sql.catalyst.expressions.Literal;
@@ -54,9 +57,6 @@ import scala.collection.immutable.Seq;
 final class ExtractModelCalls extends Rule<LogicalPlan> {
   /** Names the columns of inputs that are more than a column themselves. */
   private static final String INPUT = "ai_input";
-
-  /** A sunk limit leaves its rows in one partition, which is too much for one task above this. */
-  private static final int ONE_TASK_ROWS = 1_000;
 
   private static final int TASKS_PER_CORE = 2;
 
@@ -121,6 +121,13 @@ final class ExtractModelCalls extends Rule<LogicalPlan> {
       return plan;
     }
     expressions(plan).forEach(e -> refuseLambdas(e, false));
+    LogicalPlan named = fileNamesBelow(plan);
+    if (named != plan) {
+      LogicalPlan rewritten = rewrite(named);
+      return rewritten.output().equals(plan.output())
+          ? rewritten
+          : new Project(Scala.widen(plan.output()), rewritten);
+    }
     LogicalPlan guarded = BranchGuards.apply(plan);
     if (guarded instanceof Filter filter) {
       return filter(filter);
@@ -135,6 +142,38 @@ final class ExtractModelCalls extends Rule<LogicalPlan> {
       }
     }
     return extract(guarded);
+  }
+
+  /**
+   * Functions such as input_file_name() tell what the task reads at the moment; a scoring reads
+   * many rows ahead, so that they have to be called below it.
+   */
+  private static LogicalPlan fileNamesBelow(LogicalPlan plan) {
+    List<NamedExpression> made = new ArrayList<>();
+    LogicalPlan changed =
+        plan.mapExpressions(
+            e ->
+                map(
+                    e,
+                    x -> {
+                      if (!isFileName(x)) {
+                        return x;
+                      }
+                      Alias alias = alias(x, x.prettyName());
+                      made.add(alias);
+                      return alias.toAttribute();
+                    }));
+    if (made.isEmpty() || children(plan).size() != 1) {
+      return plan;
+    }
+    LogicalPlan child = child(plan);
+    return changed.withNewChildren(one(new Project(Scala.append(child.output(), made), child)));
+  }
+
+  private static boolean isFileName(Expression expression) {
+    return expression instanceof InputFileName
+        || expression instanceof InputFileBlockStart
+        || expression instanceof InputFileBlockLength;
   }
 
   private static boolean hasCalls(LogicalPlan plan) {
@@ -158,7 +197,7 @@ final class ExtractModelCalls extends Rule<LogicalPlan> {
   private LogicalPlan sink(LogicalPlan operator, LogicalPlan child, UnaryOperator<LogicalPlan> on) {
     if (child instanceof ModelScoring scoring && isCovered(operator, scoring.child())) {
       LogicalPlan sunk = rewrite(on.apply(scoring.child()));
-      return scoring.over(operator instanceof GlobalLimit limit ? spread(limit, sunk) : sunk);
+      return scoring.over(sunk);
     }
     if (child instanceof Project project && project.child() instanceof ModelScoring) {
       LogicalPlan through = substitute(on.apply(project.child()), project);
@@ -187,31 +226,6 @@ final class ExtractModelCalls extends Rule<LogicalPlan> {
 
   private static boolean isCovered(LogicalPlan operator, LogicalPlan by) {
     return expressions(operator).stream().allMatch(e -> e.references().subsetOf(by.outputSet()));
-  }
-
-  /**
-   * Many rows of a limit go to several tasks again, except where they are sorted: nothing would
-   * bring their order back.
-   */
-  private static LogicalPlan spread(GlobalLimit limit, LogicalPlan sunk) {
-    Object rows = limit.limitExpr().eval(null);
-    boolean isMany = rows instanceof Integer n && n > ONE_TASK_ROWS;
-    if (!isMany || isSorted(sunk)) {
-      return sunk;
-    }
-    return new Repartition(tasks(), true, sunk);
-  }
-
-  private static boolean isSorted(LogicalPlan plan) {
-    if (plan instanceof Sort) {
-      return true;
-    }
-    boolean keepsOrder =
-        plan instanceof GlobalLimit
-            || plan instanceof LocalLimit
-            || plan instanceof Offset
-            || plan instanceof Project;
-    return keepsOrder && isSorted(child(plan));
   }
 
   private static int tasks() {

@@ -1,6 +1,7 @@
 package io.lakegen.spark.sql;
 
 import io.lakegen.batch.ScoringStats.Counter;
+import io.lakegen.spark.Cluster;
 import io.lakegen.spark.RowFormat;
 import io.lakegen.spark.ScoringPlan;
 import java.io.Serializable;
@@ -18,11 +19,28 @@ import org.apache.spark.sql.catalyst.expressions.AttributeSet$;
 import org.apache.spark.sql.catalyst.expressions.SortOrder;
 import org.apache.spark.sql.catalyst.expressions.UnsafeProjection;
 import org.apache.spark.sql.catalyst.plans.physical.Partitioning;
+import org.apache.spark.sql.catalyst.plans.physical.RoundRobinPartitioning;
+import org.apache.spark.sql.catalyst.plans.physical.UnknownPartitioning;
+import org.apache.spark.sql.execution.BaseLimitExec;
+import org.apache.spark.sql.execution.CoalesceExec;
+import org.apache.spark.sql.execution.FilterExec;
+import org.apache.spark.sql.execution.GenerateExec;
+import org.apache.spark.sql.execution.InputAdapter;
+import org.apache.spark.sql.execution.OneRowRelationExec;
+import org.apache.spark.sql.execution.ProjectExec;
+import org.apache.spark.sql.execution.SortExec;
 import org.apache.spark.sql.execution.SparkPlan;
+import org.apache.spark.sql.execution.TakeOrderedAndProjectExec;
 import org.apache.spark.sql.execution.UnaryExecNode;
+import org.apache.spark.sql.execution.WholeStageCodegenExec;
+import org.apache.spark.sql.execution.exchange.ENSURE_REQUIREMENTS$;
+import org.apache.spark.sql.execution.exchange.ShuffleExchangeExec;
 import org.apache.spark.sql.execution.metric.SQLMetric;
 import org.apache.spark.sql.execution.metric.SQLMetrics;
 import org.apache.spark.util.CollectionAccumulator;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import scala.Option;
 import scala.collection.Iterator;
 import scala.collection.immutable.IndexedSeq;
 import scala.collection.immutable.Map;
@@ -35,6 +53,7 @@ import scala.runtime.AbstractFunction2;
 /** Scores the child's rows, as jobs do, and adds the result of a call. */
 public final class ModelScoringExec extends SparkPlan implements UnaryExecNode {
   private static final long serialVersionUID = 1L;
+  private static final Logger LOG = LoggerFactory.getLogger(ModelScoringExec.class);
 
   private final ModelCall call;
   private final Attribute result;
@@ -80,12 +99,39 @@ public final class ModelScoringExec extends SparkPlan implements UnaryExecNode {
 
   @Override
   public Partitioning outputPartitioning() {
-    return child.outputPartitioning();
+    return maySpread()
+        ? new UnknownPartitioning(child.outputPartitioning().numPartitions())
+        : child.outputPartitioning();
   }
 
   @Override
   public Seq<SortOrder> outputOrdering() {
-    return child.outputOrdering();
+    return maySpread() ? Scala.seq(List.of()) : child.outputOrdering();
+  }
+
+  /** Sorted rows stay where they are: nothing would bring their order back. */
+  private boolean maySpread() {
+    return !isSorted(child);
+  }
+
+  /** The sorts of joins, windows and aggregates are not the user's, and are not kept. */
+  private static boolean isSorted(SparkPlan plan) {
+    if (plan instanceof SortExec || plan instanceof TakeOrderedAndProjectExec) {
+      return true;
+    }
+    if (plan.children().isEmpty()) {
+      return !plan.outputOrdering().isEmpty();
+    }
+    boolean keepsOrder =
+        plan instanceof ProjectExec
+            || plan instanceof FilterExec
+            || plan instanceof BaseLimitExec
+            || plan instanceof CoalesceExec
+            || plan instanceof GenerateExec
+            || plan instanceof WholeStageCodegenExec
+            || plan instanceof InputAdapter
+            || plan instanceof ModelScoringExec;
+    return keepsOrder && isSorted(plan.children().apply(0));
   }
 
   // A class's method hides a trait's from Java.
@@ -158,10 +204,32 @@ public final class ModelScoringExec extends SparkPlan implements UnaryExecNode {
             longMetric(Metric.numOutputRows.name()),
             new SendCounters(counters),
             examples);
-    return child
-        .execute()
+    return input()
         .mapPartitionsWithIndexInternal(
             score, true, false, ClassTag$.MODULE$.apply(InternalRow.class));
+  }
+
+  /**
+   * The child's rows, moved to more partitions if those are fewer than the tasks that run at once:
+   * a small file, a limit, or a shuffle that AQE shrank by its bytes would leave devices idle.
+   */
+  private RDD<InternalRow> input() {
+    RDD<InternalRow> rows = child.execute();
+    int tasks = Cluster.concurrentTasks(sparkContext());
+    int partitions = rows.getNumPartitions();
+    if (!maySpread() || partitions == 0 || partitions >= tasks || hasOneRow()) {
+      return rows;
+    }
+    LOG.info("{}: moving rows from {} partitions to {}", call.prettyName(), partitions, tasks);
+    return new ShuffleExchangeExec(
+            new RoundRobinPartitioning(tasks), child, ENSURE_REQUIREMENTS$.MODULE$, Option.empty())
+        .execute();
+  }
+
+  /** A call on constants, as in {@code SELECT ai_embed('a text')}. */
+  private boolean hasOneRow() {
+    return Scala.<SparkPlan>list(child.collectLeaves()).stream()
+        .allMatch(leaf -> leaf instanceof OneRowRelationExec);
   }
 
   private record SendCounters(LinkedHashMap<Counter, SQLMetric> metrics)

@@ -7,32 +7,52 @@ import io.lakegen.batch.Timeouts;
 import io.lakegen.model.Devices;
 import io.lakegen.model.ModelPack;
 import io.lakegen.model.PackStore;
+import io.lakegen.problem.InvalidArgumentsException;
+import io.lakegen.problem.Problems;
 import io.lakegen.spark.CountersAccumulator;
 import io.lakegen.spark.ExecutorModels;
+import io.lakegen.spark.Lakegen;
+import io.lakegen.spark.OutputSchema;
 import io.lakegen.spark.PartitionScorer;
+import io.lakegen.spark.RunParams;
 import io.lakegen.spark.ScoringPlan;
 import io.lakegen.task.OptionValues;
+import io.lakegen.task.TaskDefinition;
+import io.lakegen.task.caption.Caption;
+import io.lakegen.task.classify.Classify;
 import io.lakegen.task.embed.Embed;
+import io.lakegen.task.generate.Generate;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.catalyst.InternalRow;
+import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
+import org.apache.spark.sql.catalyst.expressions.UnsafeProjection;
+import org.apache.spark.sql.catalyst.expressions.UnsafeRow;
+import org.apache.spark.sql.types.StructType;
 import org.apache.spark.util.SerializableConfiguration;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** What calls give, and what is said of wrong ones. */
 class FunctionsTest {
   private static final String TEXTS =
       "values ('one'), ('bad two'), (null), ('three'), ('one') as t(text)";
+
+  private static final String FIXTURES =
+      Path.of("../inference/src/test/resources/fixtures").toAbsolutePath().toString();
 
   private static SparkSession spark;
 
@@ -182,13 +202,30 @@ class FunctionsTest {
   }
 
   @Test
-  void aLargeLimitIsSpreadOverTasksAgain() {
+  void rowsOfALimitAreSpreadOverTasksAgain() {
     long before = Shout.SEEN.get();
     Dataset<Row> some = spark.sql("select ai_shout(concat('l', id)) l from range(5000) limit 1500");
     assertThat(some.collectAsList()).hasSize(1500);
 
     assertThat(Shout.SEEN.get() - before).isEqualTo(1500);
-    assertThat(some.queryExecution().executedPlan().toString()).contains("RoundRobinPartitioning");
+    assertThat(partitions(some)).isEqualTo(2);
+  }
+
+  private static int partitions(Dataset<Row> rows) {
+    return ((org.apache.spark.sql.classic.Dataset<Row>) rows)
+        .queryExecution()
+        .toRdd()
+        .getNumPartitions();
+  }
+
+  @Test
+  void fewPartitionsAreSpreadAndSortedRowsAreNot() {
+    Dataset<Row> texts = spark.range(40).selectExpr("concat('p', id) text", "id").repartition(1);
+    assertThat(partitions(texts.selectExpr("ai_shout(text)"))).isEqualTo(2);
+    assertThat(partitions(texts.sortWithinPartitions("id").selectExpr("ai_shout(text)")))
+        .isEqualTo(1);
+    assertThat(partitions(texts.distinct().selectExpr("ai_shout(text)"))).isEqualTo(2);
+    assertThat(partitions(spark.sql("select ai_shout('a')"))).isEqualTo(1);
   }
 
   @Test
@@ -231,57 +268,136 @@ class FunctionsTest {
     }
   }
 
-  @Test
-  void embeddingsHaveTheJobsBits() throws Exception {
-    ModelPack pack = PackStore.ofNode().fetch(QueryPlanTest.PACK, new Configuration());
-    List<String> texts = new ArrayList<>();
-    for (int i = 0; i < 100; i++) {
-      texts.add("the lake and the boat ".repeat(1 + i % 7) + i);
+  /** A table of texts, or of pictures, in one partition; sorted, since others are spread. */
+  private static Dataset<Row> inputs(String argument) throws IOException {
+    if (!argument.equals("image")) {
+      return spark
+          .range(0, 60, 1, 1)
+          .selectExpr(
+              "concat(repeat('the lake and the boat ', cast(1 + id % 7 as int)), id) " + argument)
+          .sortWithinPartitions(argument);
     }
-    Dataset<Row> input =
-        spark.createDataset(texts, org.apache.spark.sql.Encoders.STRING()).toDF("text").coalesce(1);
+    return spark
+        .read()
+        .format("binaryFile")
+        .load(FIXTURES + "/git/images")
+        .coalesce(1)
+        .selectExpr("content image")
+        .sortWithinPartitions("image");
+  }
+
+  private static List<InternalRow> job(
+      TaskDefinition task, OptionValues options, String pack, Dataset<Row> input)
+      throws IOException {
+    ModelPack found = PackStore.ofNode().fetch(pack, new Configuration());
+    List<String> columns = List.of(input.columns());
     ScoringPlan plan =
         new ScoringPlan(
-            new Embed(),
-            OptionValues.NONE,
-            new Embed().inputs(OptionValues.NONE),
-            QueryPlanTest.PACK,
-            "tiny",
-            pack.sha256(),
-            pack.spec().engine(),
+            task,
+            options,
+            task.inputs(options),
+            pack,
+            found.spec().source().id(),
+            found.sha256(),
+            found.spec().engine(),
             Devices.Choice.auto,
             1,
             1,
             0,
             Timeouts.NONE,
             input.schema(),
-            List.of("text"),
-            List.of("text"),
+            columns,
+            List.of(),
             0,
-            "params",
-            "run",
+            RunParams.sha256(RunParams.of(task, options, 0)),
+            spark.sparkContext().applicationId(),
             new SerializableConfiguration(new Configuration()));
     CountersAccumulator counters = new CountersAccumulator();
     spark.sparkContext().register(counters, "counters");
-    var classic = (org.apache.spark.sql.classic.Dataset<Row>) input;
-    List<InternalRow> job =
-        classic
+    return ((org.apache.spark.sql.classic.Dataset<Row>) input)
+        .queryExecution()
+        .toRdd()
+        .toJavaRDD()
+        .mapPartitions(new PartitionScorer(plan, counters))
+        .collect();
+  }
+
+  static List<Arguments> tasks() {
+    return List.of(
+        Arguments.of(new Embed(), "bert", Map.of()),
+        Arguments.of(new Classify(), "distilbert-classification", Map.of()),
+        Arguments.of(new Generate(), "gpt2", Map.of("max-new-tokens", "6", "do-sample", "true")),
+        Arguments.of(new Caption(), "git", Map.of("max-new-tokens", "6")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("tasks")
+  void resultsHaveTheJobsBits(TaskDefinition task, String fixture, Map<String, String> options)
+      throws IOException {
+    String pack = FIXTURES + "/" + fixture + "/pack";
+    Dataset<Row> input = inputs(task.data().arguments().get(0).name());
+    Problems problems = new Problems();
+    OptionValues values = OptionValues.parse(task.data().allOptions(), options, problems);
+    problems.throwIfAny();
+    List<InternalRow> job = job(task, values, pack, input);
+
+    Dataset<Row> sql = Lakegen.apply(task, input, new Lakegen.Spec(pack, options));
+    List<InternalRow> found =
+        ((org.apache.spark.sql.classic.Dataset<Row>) sql.drop(input.columns()))
             .queryExecution()
             .toRdd()
             .toJavaRDD()
-            .mapPartitions(new PartitionScorer(plan, counters))
+            .map(InternalRow::copy)
             .collect();
+    StructType schema = OutputSchema.of(new StructType(), List.of(), task.results(values));
+    assertThat(bytes(found, sql.drop(input.columns()).schema(), schema))
+        .containsExactlyElementsOf(bytes(job, schema, schema));
+  }
 
-    List<Row> sql = input.selectExpr("ai_embed(text, 'tiny') e").collectAsList();
-
-    for (int i = 0; i < texts.size(); i++) {
-      List<Float> found = sql.get(i).getList(0);
-      float[] expected = job.get(i).getArray(1).toFloatArray();
-      assertThat(found).hasSize(expected.length);
-      for (int j = 0; j < expected.length; j++) {
-        assertThat(Float.floatToIntBits(found.get(j))).isEqualTo(Float.floatToIntBits(expected[j]));
+  /** Rows as bytes, their columns in a schema's order. */
+  private static List<UnsafeRow> bytes(List<InternalRow> rows, StructType is, StructType as) {
+    UnsafeProjection projection = UnsafeProjection.create(as);
+    List<UnsafeRow> all = new ArrayList<>();
+    for (InternalRow row : rows) {
+      Object[] values = new Object[as.length()];
+      for (int i = 0; i < values.length; i++) {
+        int at = is.fieldIndex(as.apply(i).name());
+        values[i] = row.isNullAt(at) ? null : row.get(at, as.apply(i).dataType());
       }
+      all.add(projection.apply(new GenericInternalRow(values)).copy());
     }
+    return all;
+  }
+
+  @Test
+  void aDatasetGetsTheJobsColumnsAndBadRowsKeepTheirs() {
+    Dataset<Row> prompts =
+        spark.sql("select * from values (1, 'a boat'), (2, '') as t(id, `the prompt`)").coalesce(1);
+    Lakegen.Spec spec =
+        Lakegen.Spec.of(FIXTURES + "/gpt2/pack")
+            .with("column", "`the prompt`")
+            .with("max-new-tokens", 3)
+            .with("do-sample", true)
+            .with("num-return-sequences", 2);
+    Dataset<Row> texts = Lakegen.generate(prompts, spec);
+    assertThat(texts.columns())
+        .startsWith("id", "the prompt", "text")
+        .contains("sequence_index", "lineage")
+        .endsWith("error");
+    assertThat(
+            texts
+                .selectExpr("id", "sequence_index", "text is null", "error.type")
+                .collectAsList()
+                .stream()
+                .map(Row::toString))
+        .containsExactlyInAnyOrder(
+            "[1,0,false,null]", "[1,1,false,null]", "[2,null,true,empty_text]");
+    assertThatThrownBy(() -> Lakegen.generate(texts, spec))
+        .isInstanceOf(InvalidArgumentsException.class)
+        .hasMessageContaining("input column: text (expected: none of the columns that are added");
+    assertThatThrownBy(() -> Lakegen.generate(prompts, spec.with("max-new-token", 3)))
+        .isInstanceOf(org.apache.spark.sql.AnalysisException.class)
+        .hasMessageContaining("did you mean max-new-tokens?");
   }
 
   @Test
