@@ -57,3 +57,4 @@ def test_the_drivers_endpoint_sums_the_executors(cluster: tuple[str, list[Path]]
     assert 1 <= last["model_loads"] <= 2
     assert last["fenced_devices"] == 0
     assert last["batches"] > 0
+    assert 0 < last["device_busy_nanos"] <= last["device_nanos"]
