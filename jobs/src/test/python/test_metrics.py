@@ -1,5 +1,6 @@
 """What the driver's Prometheus endpoint says of a job on a real cluster."""
 
+import json
 import re
 import socket
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from conftest import ENVIRONMENT, ROOT, SPARK_HOME, embed_options
 
-PREFIX = "plugin_io_lakegen_spark_LakegenPlugin_total_"
+PREFIX = "metrics_lakegen_driver_plugin_io_lakegen_spark_LakegenPlugin_total_"
 
 
 def free_port() -> int:
@@ -25,7 +26,7 @@ def scrape(url: str) -> dict[str, float]:
             text = answer.read().decode()
     except (urllib.error.URLError, OSError):  # the driver has not begun to listen, or has ended
         return {}
-    found = re.findall(rf"^\w*{PREFIX}(\w+?)_(?:Value|Number)\S* (\S+)$", text, re.MULTILINE)
+    found = re.findall(rf"^{PREFIX}(\w+?)_Value{{\S* (\S+)$", text, re.MULTILINE)
     return {name: float(value) for name, value in found}
 
 
@@ -34,6 +35,8 @@ def test_the_drivers_endpoint_sums_the_executors(cluster: tuple[str, list[Path]]
     sink = "spark.metrics.conf.*.sink.prometheusServlet"
     settings = {
         "spark.ui.port": str(port),
+        # Without it the application's id is in the names.
+        "spark.metrics.namespace": "lakegen",
         f"{sink}.class": "org.apache.spark.metrics.sink.PrometheusServlet",
         f"{sink}.path": "/metrics/prometheus",
     }
@@ -57,3 +60,8 @@ def test_the_drivers_endpoint_sums_the_executors(cluster: tuple[str, list[Path]]
     assert 1 <= last["model_loads"] <= 2
     assert last["fenced_devices"] == 0
     assert last["batches"] > 0
+    assert 0 < last["device_busy_nanos"] <= last["device_nanos"]
+    dashboard = json.loads((ROOT / "conf/grafana-dashboard.json").read_text())
+    expressions = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    plotted = set(re.findall(r"\bmetrics_\w+", expressions))
+    assert plotted == {f"{PREFIX}{name}_Value" for name in last}

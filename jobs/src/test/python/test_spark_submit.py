@@ -1,11 +1,12 @@
 """The shaded jar under spark-submit on a standalone cluster."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from conftest import ENVIRONMENT, ROOT, SPARK_HOME, embed_options, read_run
+from conftest import ENVIRONMENT, PACK, ROOT, SPARK_HOME, embed_options, read_run
 
 
 def test_cluster_output_equals_local_output(
@@ -35,6 +36,9 @@ def test_cluster_output_equals_local_output(
     ran = [log for log in executors if "Running task" in log]
     assert ran
     assert [log.count("ModelPool: loaded") for log in ran] == [1] * len(ran)
+    # It begins to load when it starts, whether tasks have come by the end of that or not.
+    assert all(log.index("preloading") < log.index("Running task") for log in ran)
+    assert all(f"preloaded {PACK} on cpu" in log for log in ran)
     exact = [name for name in run.column_names if name not in ("embedding", "lineage")]
     assert run.select(exact).equals(local_run.select(exact))
     same_everywhere = ("key", "model_sha256", "params_sha256", "seed")
@@ -45,3 +49,28 @@ def test_cluster_output_equals_local_output(
     np.testing.assert_allclose(
         np.array(run["embedding"].to_pylist()), np.array(local_run["embedding"].to_pylist()), atol=1e-4, rtol=0
     )
+
+
+def test_a_missing_pack_is_the_jobs_error_although_executors_miss_it_too(
+    cluster: tuple[str, list[Path]], tmp_path: Path
+) -> None:
+    options = embed_options(tmp_path / "out")
+    missing = str(tmp_path / "missing")
+    options[options.index(str(PACK))] = missing
+    memory = ("--driver-memory", "1g", "--executor-memory", "1g")
+    job = subprocess.run(
+        [
+            SPARK_HOME / "bin/spark-submit",
+            *("--master", cluster[0]),
+            *memory,
+            ROOT / "jobs/target/lakegen-jobs.jar",
+            *options,
+        ],
+        env=ENVIRONMENT,
+        timeout=300,
+        capture_output=True,
+        text=True,
+    )
+    print(job.stderr)
+    assert job.returncode == 2
+    assert re.search(rf"^  model(:)? .*{missing}.*\(expected: ", job.stderr, re.MULTILINE)

@@ -2,6 +2,7 @@ package io.lakegen.batch;
 
 import io.lakegen.batch.BatchRunner.Row;
 import io.lakegen.batch.ScoringStats.Counter;
+import io.lakegen.model.DeviceUse;
 import io.lakegen.task.Budget;
 import io.lakegen.task.RowInput;
 import io.lakegen.task.Task;
@@ -67,6 +68,7 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
    * @param inputOf what the task reads of a row; called more than once
    * @param nameOf how messages name a row, such as by its key; called for every row
    * @param budget shared by all scorers that use the same model
+   * @param use shared by all scorers on the same device
    */
   public BatchScorer(
       Iterator<R> rows,
@@ -75,8 +77,9 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
       Task<P, O> task,
       ScoringOptions options,
       Budget budget,
+      DeviceUse use,
       ScoringStats stats) {
-    this(rows, inputOf, nameOf, task, options, budget, stats, System::nanoTime);
+    this(rows, inputOf, nameOf, task, options, budget, use, stats, System::nanoTime);
   }
 
   /** With a clock of the caller's, by which time limits go. */
@@ -87,6 +90,7 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
       Task<P, O> task,
       ScoringOptions options,
       Budget budget,
+      DeviceUse use,
       ScoringStats stats,
       LongSupplier clock) {
     this.rows = rows;
@@ -94,7 +98,7 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
     this.task = task;
     this.options = options;
     this.stats = stats;
-    this.watch = new DeviceWatch(options.model(), options.timeouts().batch(), clock);
+    this.watch = new DeviceWatch(options.model(), options.timeouts().batch(), use, clock);
     this.runner = new BatchRunner<>(task, budget, stats, watch);
     this.preparer =
         new RowPreparer<>(

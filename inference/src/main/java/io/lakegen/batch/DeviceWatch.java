@@ -1,5 +1,6 @@
 package io.lakegen.batch;
 
+import io.lakegen.model.DeviceUse;
 import io.lakegen.task.Durations;
 import java.time.Duration;
 import java.util.Optional;
@@ -16,6 +17,7 @@ final class DeviceWatch {
 
   private final String model;
   private final Duration limit;
+  private final DeviceUse use;
   private final LongSupplier clock;
   private volatile Call call;
 
@@ -41,11 +43,13 @@ final class DeviceWatch {
    *
    * @param model how messages name the model and its device
    * @param limit of a call; null for none
+   * @param use told of the calls
    * @param clock as {@link System#nanoTime}
    */
-  DeviceWatch(String model, Duration limit, LongSupplier clock) {
+  DeviceWatch(String model, Duration limit, DeviceUse use, LongSupplier clock) {
     this.model = model;
     this.limit = limit;
+    this.use = use;
     this.clock = clock;
   }
 
@@ -56,16 +60,19 @@ final class DeviceWatch {
    */
   void enter(int rows, long cost, Supplier<String> names) {
     String what = "a batch of " + rows + (rows == 1 ? " row" : " rows");
+    use.begin();
     call = new Call(what, rows, cost, names, clock.getAsLong());
   }
 
   /** The inference thread enters a call for the golden inputs. */
   void enterCheck() {
+    use.begin();
     call = new Call("the golden check", 0, 0, () -> "", clock.getAsLong());
   }
 
   void leave() {
     call = null;
+    use.end();
   }
 
   /** How long a waiting thread should wait before it looks again. */

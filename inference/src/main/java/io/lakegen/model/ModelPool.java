@@ -30,6 +30,9 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
   /** Keys that get no model any more, and why. */
   private final Map<Key, String> fenced = new HashMap<>();
 
+  /** Of each device that had a model, since the first was loaded. */
+  private final Map<Device, DeviceUse> uses = new HashMap<>();
+
   private int loads;
 
   /**
@@ -71,6 +74,13 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
     /** The model, which the pool closes. */
     public M model() {
       return entry.model;
+    }
+
+    /** What all calls on the model's device are to be told to, whichever model they are for. */
+    public DeviceUse deviceUse() {
+      synchronized (ModelPool.this) {
+        return uses.get(entry.key.device());
+      }
     }
 
     /** Gives the model back; further calls do nothing. */
@@ -134,6 +144,7 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
         LOG.info("loaded {} in {} ms", entry.key, (System.nanoTime() - start) / 1_000_000);
         synchronized (this) {
           loads++;
+          uses.computeIfAbsent(entry.key.device(), device -> new DeviceUse());
         }
       }
     }
@@ -232,6 +243,19 @@ public final class ModelPool<M extends AutoCloseable> implements AutoCloseable {
   /** Keys that were {@linkplain #fence fenced} so far. */
   public synchronized int fenced() {
     return fenced.size();
+  }
+
+  /** Nanoseconds in which devices were busy, summed over them. */
+  public synchronized long busyNanos() {
+    return uses.values().stream().mapToLong(DeviceUse::busyNanos).sum();
+  }
+
+  /**
+   * Nanoseconds since each device had its first model, summed over them: at least what {@link
+   * #busyNanos} said before.
+   */
+  public synchronized long deviceNanos() {
+    return uses.values().stream().mapToLong(DeviceUse::nanos).sum();
   }
 
   /** Models in the pool, in use or not. */

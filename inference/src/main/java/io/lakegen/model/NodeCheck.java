@@ -232,12 +232,15 @@ public final class NodeCheck {
               + ": "
               + cause.getMessage()
               + (settings.isEmpty() ? "" : " (" + settings + ")"),
-          settings.isEmpty()
-              ? "the libraries of lakegen-jobs.jar on Linux x86_64, and room for them in "
-                  + System.getProperty("java.io.tmpdir")
-                  + " and in DJL's folder; DJL_CACHE_DIR moves the latter"
-              : "the libraries of PyTorch 2.7.1 in PYTORCH_LIBRARY_PATH, with PYTORCH_VERSION=2.7.1"
-                  + " and PYTORCH_FLAVOR=cu128; without the three, the CPU's come from the jar");
+          settings.isEmpty() && word.matches("torch|onnxruntime") && lacksTorch()
+              ? "CUDA's libtorch, since this jar was built without the CPU's: ./lakegen gpu-libs DIR"
+                  + " installs it and says which three variables to set"
+              : settings.isEmpty()
+                  ? "the libraries of lakegen-jobs.jar on Linux x86_64, and room for them in "
+                      + System.getProperty("java.io.tmpdir")
+                      + " and in DJL's folder; DJL_CACHE_DIR moves the latter"
+                  : "the libraries of PyTorch 2.7.1 in PYTORCH_LIBRARY_PATH, with PYTORCH_VERSION=2.7.1"
+                      + " and PYTORCH_FLAVOR=cu128; without the three, the CPU's come from the jar");
       return false;
     }
     String version =
@@ -252,6 +255,11 @@ public final class NodeCheck {
             + String.join(", ", places(word))
             + (settings.isEmpty() ? "" : "; " + settings));
     return true;
+  }
+
+  /** Whether the jar is one of the profile gpu. */
+  private static boolean lacksTorch() {
+    return NodeCheck.class.getResource("/native/lib/pytorch.properties") == null;
   }
 
   /** Folders of the libraries that this process has mapped. */

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.djl.engine.EngineException;
 import io.lakegen.batch.BatchRunner.Row;
 import io.lakegen.batch.ScoringStats.Counter;
+import io.lakegen.model.DeviceUse;
 import io.lakegen.task.Budget;
 import io.lakegen.task.RowError;
 import java.io.IOException;
@@ -53,7 +54,11 @@ class BatchRunnerTest {
   private List<Row<String, String>> run(FakeTask task, Budget budget, List<String> rows) {
     List<Row<String, String>> found = new ArrayList<>();
     rows.forEach(row -> found.add(new Row<>(row, task.cost(row), null)));
-    new BatchRunner<>(task, budget, stats, new DeviceWatch("the model", null, System::nanoTime))
+    new BatchRunner<>(
+            task,
+            budget,
+            stats,
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime))
         .run(found, true);
     return found;
   }
@@ -97,7 +102,11 @@ class BatchRunnerTest {
     RowError error = new RowError("read", "broken_line", "no JSON");
     Row<String, String> bad = new Row<>(null, 1, error);
     Row<String, String> good = new Row<>("a", 1, null);
-    new BatchRunner<>(task, large(), stats, new DeviceWatch("the model", null, System::nanoTime))
+    new BatchRunner<>(
+            task,
+            large(),
+            stats,
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime))
         .run(List.of(bad, good), true);
     assertThat(bad.error).isSameAs(error);
     assertThat(bad.result).isNull();
@@ -358,7 +367,10 @@ class BatchRunnerTest {
     FakeTask task = byFirstLetter();
     BatchRunner<String, String> runner =
         new BatchRunner<>(
-            task, new Budget(3), stats, new DeviceWatch("the model", null, System::nanoTime));
+            task,
+            new Budget(3),
+            stats,
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime));
     List<List<Row<String, String>>> windows = new ArrayList<>();
     for (String rows : List.of("a b a a a", "a a a", "c c c c", "c")) {
       windows.add(
@@ -393,7 +405,10 @@ class BatchRunnerTest {
     FakeTask task = FakeTask.sharing();
     BatchRunner<String, String> runner =
         new BatchRunner<>(
-            task, large(), stats, new DeviceWatch("the model", null, System::nanoTime));
+            task,
+            large(),
+            stats,
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime));
     List<Row<String, String>> first = List.of(new Row<>("a", 1, null), new Row<>("a", 1, null));
     List<Row<String, String>> second = List.of(new Row<>("b", 1, null), new Row<>("a", 1, null));
 

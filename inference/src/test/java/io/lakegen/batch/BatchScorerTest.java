@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lakegen.batch.ScoringStats.Counter;
+import io.lakegen.model.DeviceUse;
 import io.lakegen.task.Budget;
 import io.lakegen.task.RowError;
 import io.lakegen.task.RowException;
@@ -47,7 +48,14 @@ class BatchScorerTest {
   private BatchScorer<String, String, String> scorer(
       Iterator<String> rows, FakeTask task, ScoringOptions options, Budget budget) {
     return new BatchScorer<>(
-        rows, text -> RowInputs.of("text", text), text -> text, task, options, budget, stats);
+        rows,
+        text -> RowInputs.of("text", text),
+        text -> text,
+        task,
+        options,
+        budget,
+        new DeviceUse(),
+        stats);
   }
 
   private List<Scored<String, String>> score(

@@ -2,6 +2,7 @@ package io.lakegen.batch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.lakegen.model.DeviceUse;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
@@ -10,7 +11,7 @@ class DeviceWatchTest {
   private final AtomicLong nanos = new AtomicLong(Long.MAX_VALUE - 5);
 
   private DeviceWatch watch(Duration limit) {
-    return new DeviceWatch("tiny on gpu(1)", limit, nanos::get);
+    return new DeviceWatch("tiny on gpu(1)", limit, new DeviceUse(), nanos::get);
   }
 
   private void seconds(long count) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lakegen.batch.ScoringStats.Counter;
+import io.lakegen.model.DeviceUse;
 import io.lakegen.task.Budget;
 import io.lakegen.task.RowError;
 import io.lakegen.task.RowInputs;
@@ -77,6 +78,7 @@ class TimeLimitsTest {
         new Hanging(),
         new ScoringOptions(64, 1 << 20, 1, timeouts, "tiny on gpu(1)"),
         new Budget(100),
+        new DeviceUse(),
         stats,
         nanos::get);
   }
@@ -201,6 +203,7 @@ class TimeLimitsTest {
             // Windows of one row, and then of three, whose rows one thread prepares.
             new ScoringOptions(16, 1 << 20, 1, new Timeouts(null, LIMIT), "tiny"),
             new Budget(1),
+            new DeviceUse(),
             stats,
             nanos::get)) {
       scorer.forEachRemaining(scored::add);

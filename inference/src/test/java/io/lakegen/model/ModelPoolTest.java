@@ -105,6 +105,25 @@ class ModelPoolTest {
   }
 
   @Test
+  void modelsOfADeviceAreOneUseOfIt() throws IOException {
+    ModelPool.Key gpu = new ModelPool.Key("a", Device.gpu(0));
+    try (ModelPool<CountedModel>.Lease a = pool.lease(A, CountedModel::new);
+        ModelPool<CountedModel>.Lease b = pool.lease(B, CountedModel::new);
+        ModelPool<CountedModel>.Lease onGpu = pool.lease(gpu, CountedModel::new)) {
+      assertThat(a.deviceUse()).isSameAs(b.deviceUse()).isNotSameAs(onGpu.deviceUse());
+      assertThat(pool.busyNanos()).isZero();
+      a.deviceUse().begin();
+      b.deviceUse().begin();
+      b.deviceUse().end();
+      a.deviceUse().end();
+      assertThat(pool.busyNanos()).isPositive().isLessThanOrEqualTo(pool.deviceNanos());
+    }
+    use(A);
+    pool.close();
+    assertThat(pool.deviceNanos()).as("closing models loses no time").isPositive();
+  }
+
+  @Test
   void aFailedLoadIsTriedAgain() throws IOException {
     assertThatThrownBy(
             () ->
@@ -116,6 +135,7 @@ class ModelPoolTest {
         .isInstanceOf(IOException.class)
         .hasMessage("the file system is away");
     assertThat(pool.loads()).isZero();
+    assertThat(pool.deviceNanos()).isZero();
     assertThat(pool.size()).isZero();
     assertThat(use(A)).isNotNull();
     assertThat(pool.loads()).isEqualTo(1);

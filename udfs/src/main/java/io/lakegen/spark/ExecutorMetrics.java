@@ -16,11 +16,15 @@ import java.util.Map;
  *
  * @param executor its id
  * @param values by name: the {@linkplain Counter counters} of all its tasks, retried and
- *     speculative ones included, {@code model_loads} and {@code fenced_devices}
+ *     speculative ones included, {@code model_loads}, {@code fenced_devices}, and the time in which
+ *     its devices were busy ({@code device_busy_nanos}) of that in which they had a model ({@code
+ *     device_nanos})
  */
 record ExecutorMetrics(String executor, Map<String, Long> values) implements Serializable {
   private static final String MODEL_LOADS = "model_loads";
   private static final String FENCED_DEVICES = "fenced_devices";
+  private static final String DEVICE_BUSY = "device_busy_nanos";
+  private static final String DEVICES = "device_nanos";
 
   private static final Map<Counter, Long> COUNTERS = new EnumMap<>(Counter.class);
 
@@ -32,6 +36,8 @@ record ExecutorMetrics(String executor, Map<String, Long> values) implements Ser
     }
     names.add(MODEL_LOADS);
     names.add(FENCED_DEVICES);
+    names.add(DEVICE_BUSY);
+    names.add(DEVICES);
     return names;
   }
 
@@ -47,6 +53,9 @@ record ExecutorMetrics(String executor, Map<String, Long> values) implements Ser
     ModelPool<LoadedModel> pool = ExecutorModels.pool();
     values.put(MODEL_LOADS, (long) pool.loads());
     values.put(FENCED_DEVICES, (long) pool.fenced());
+    // In this order the busy time never exceeds the whole.
+    values.put(DEVICE_BUSY, pool.busyNanos());
+    values.put(DEVICES, pool.deviceNanos());
     return new ExecutorMetrics(executor, values);
   }
 

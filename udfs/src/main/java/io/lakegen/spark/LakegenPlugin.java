@@ -3,6 +3,7 @@ package io.lakegen.spark;
 import com.codahale.metrics.Gauge;
 import com.codahale.metrics.MetricRegistry;
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
@@ -14,15 +15,27 @@ import org.apache.spark.api.plugin.DriverPlugin;
 import org.apache.spark.api.plugin.ExecutorPlugin;
 import org.apache.spark.api.plugin.PluginContext;
 import org.apache.spark.api.plugin.SparkPlugin;
+import org.apache.spark.resource.ResourceInformation;
+import org.apache.spark.util.Utils;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Publishes what the models do to Spark's metrics: each executor's own {@link ExecutorMetrics} in
  * the executor's registry, their sums over all executors in the driver's, whose Prometheus endpoint
- * is the one that can be reached on every cluster. Closes an executor's models when it ends.
+ * is the one that can be reached on every cluster. Loads the pack of {@link #PRELOAD} on an
+ * executor as it starts, and closes its models when it ends.
  */
 public final class LakegenPlugin implements SparkPlugin {
+  /**
+   * Setting: folder of a pack that every executor loads at its start, beside the tasks that come
+   * meanwhile. What goes wrong then is only logged. Jobs set it themselves on clusters.
+   */
+  public static final String PRELOAD = "spark.lakegen.preload";
+
+  /** Setting: the device to load it on, {@code auto}, {@code cpu} or {@code gpu}. */
+  public static final String PRELOAD_DEVICE = PRELOAD + ".device";
+
   private static final Logger LOG = LoggerFactory.getLogger(LakegenPlugin.class);
   private static final int REPORT_SECONDS = 2;
 
@@ -46,8 +59,11 @@ public final class LakegenPlugin implements SparkPlugin {
      */
     private final Map<String, ExecutorMetrics> executors = new ConcurrentHashMap<>();
 
+    private SparkContext context;
+
     @Override
-    public Map<String, String> init(SparkContext context, PluginContext plugin) {
+    public Map<String, String> init(SparkContext spark, PluginContext plugin) {
+      context = spark;
       return Map.of();
     }
 
@@ -63,6 +79,10 @@ public final class LakegenPlugin implements SparkPlugin {
 
     @Override
     public Object receive(Object message) {
+      if (message instanceof Preload.Request) {
+        // Spark reads answers by a class loader that does not know the application's jar.
+        return Utils.serialize(Preload.of(context));
+      }
       ExecutorMetrics metrics = (ExecutorMetrics) message;
       executors.put(metrics.executor(), metrics);
       return null;
@@ -78,6 +98,7 @@ public final class LakegenPlugin implements SparkPlugin {
               return thread;
             });
     private PluginContext plugin;
+    private Thread preload;
 
     @Override
     public void init(PluginContext context, Map<String, String> extra) {
@@ -88,6 +109,24 @@ public final class LakegenPlugin implements SparkPlugin {
       ScheduledFuture<?> unused =
           reports.scheduleWithFixedDelay(
               this::report, REPORT_SECONDS, REPORT_SECONDS, TimeUnit.SECONDS);
+      if (context.conf().contains(PRELOAD)) {
+        LOG.info("preloading {}", context.conf().get(PRELOAD));
+        // Spark waits for this method before it gives the executor tasks.
+        preload = new Thread(this::preload, "lakegen-preload");
+        preload.setDaemon(true);
+        preload.start();
+      }
+    }
+
+    private void preload() {
+      try {
+        ResourceInformation gpus = plugin.resources().get("gpu");
+        byte[] answer = (byte[]) plugin.ask(new Preload.Request());
+        Preload preload = Utils.deserialize(answer, Preload.class.getClassLoader());
+        preload.load(ExecutorModels.pool(), gpus == null ? List.of() : List.of(gpus.addresses()));
+      } catch (Exception | LinkageError e) {
+        LOG.warn("{} was not preloaded; tasks will try again", plugin.conf().get(PRELOAD), e);
+      }
     }
 
     private String executor() {
@@ -106,6 +145,9 @@ public final class LakegenPlugin implements SparkPlugin {
     @Override
     public void shutdown() {
       reports.shutdownNow();
+      if (preload != null) {
+        preload.interrupt();
+      }
       ExecutorModels.close();
     }
   }

@@ -4,6 +4,7 @@ import ai.djl.Device;
 import io.lakegen.batch.BatchScorer;
 import io.lakegen.batch.EngineFaultException;
 import io.lakegen.model.DeviceFencedException;
+import io.lakegen.model.DeviceUse;
 import io.lakegen.model.ModelPool;
 import io.lakegen.model.OutOfMemory;
 import io.lakegen.task.Task;
@@ -103,6 +104,10 @@ final class LeasedModel<M extends AutoCloseable> implements AutoCloseable {
 
   M model() {
     return lease.model();
+  }
+
+  DeviceUse deviceUse() {
+    return lease.deviceUse();
   }
 
   /** Runs a task's own check on the device, which is fenced if the model fails it. */

@@ -115,6 +115,7 @@ public final class ScoredRows<R> implements Iterator<ScoredRows.Outcome<R>> {
                 plan.timeouts(),
                 plan.modelId() + " on " + leased.model().device()),
             shared.budget(),
+            leased.deviceUse(),
             stats);
     this.scored = scorer;
     leased.usedBy(scorer);

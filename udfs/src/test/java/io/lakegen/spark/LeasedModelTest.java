@@ -11,6 +11,7 @@ import io.lakegen.batch.ScoringOptions;
 import io.lakegen.batch.ScoringStats;
 import io.lakegen.batch.Timeouts;
 import io.lakegen.model.DeviceFencedException;
+import io.lakegen.model.DeviceUse;
 import io.lakegen.model.ModelPool;
 import io.lakegen.task.Budget;
 import io.lakegen.task.RowInput;
@@ -98,6 +99,7 @@ class LeasedModelTest {
         task,
         new ScoringOptions(32, 1 << 20, 1, new Timeouts(batchTimeout, null), "tiny on gpu(0)"),
         new Budget(10),
+        new DeviceUse(),
         new ScoringStats());
   }
 

@@ -85,6 +85,32 @@ class PartitionScorerTest {
   }
 
   @Test
+  void aPackThatIsPreloadedIsWhatTasksFind() throws IOException {
+    ExecutorModels.close();
+    Preload preload =
+        new Preload(
+            PACK, Devices.Choice.auto, 1, new SerializableConfiguration(new Configuration()));
+    preload.load(ExecutorModels.pool(), List.of());
+    preload.load(ExecutorModels.pool(), List.of());
+    assertThat(ExecutorModels.pool().loads()).isEqualTo(1);
+    assertThat(embed(List.of("the lake"), 1, pack.sha256(), registered())).hasSize(1);
+    assertThat(ExecutorModels.pool().loads()).isEqualTo(1);
+    assertThat(ExecutorModels.pool().size()).isEqualTo(1);
+  }
+
+  @Test
+  void whatIsPreloadedIsSetOnTheDriver() {
+    spark.sparkContext().conf().set(LakegenPlugin.PRELOAD, "s3a://lake/pack");
+    spark.sparkContext().conf().set(LakegenPlugin.PRELOAD_DEVICE, "gpu");
+    assertThat(Preload.of(spark.sparkContext()))
+        .extracting(Preload::uri, Preload::device, Preload::threads)
+        .containsExactly(
+            "s3a://lake/pack", Devices.Choice.gpu, Cluster.threadsPerTask(spark.sparkContext()));
+    spark.sparkContext().conf().remove(LakegenPlugin.PRELOAD);
+    spark.sparkContext().conf().remove(LakegenPlugin.PRELOAD_DEVICE);
+  }
+
+  @Test
   void partitionsShareOneModelAndEveryRowComesOut() {
     List<String> texts = new ArrayList<>();
     for (int i = 0; i < 200; i++) {

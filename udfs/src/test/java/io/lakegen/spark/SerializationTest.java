@@ -3,6 +3,7 @@ package io.lakegen.spark;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lakegen.batch.ScoringStats.Counter;
+import io.lakegen.model.Devices;
 import io.lakegen.task.embed.Embed;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -45,6 +46,15 @@ class SerializationTest {
     assertThat(arrived.conf().value().get("fs.test.key")).isEqualTo("value");
     // Equal after the journey: the tasks of an executor find the task that they share.
     assertThat(arrived.definition()).isEqualTo(new Embed());
+  }
+
+  @Test
+  void preloads() throws Exception {
+    Preload sent = new Preload("s3a://lake/pack", Devices.Choice.gpu, 2, plan().conf());
+    Preload arrived = (Preload) roundTrip(sent);
+    assertThat(arrived).usingRecursiveComparison().ignoringFields("conf").isEqualTo(sent);
+    assertThat(arrived.conf().value().get("fs.test.key")).isEqualTo("value");
+    assertThat(roundTrip(new Preload.Request())).isEqualTo(new Preload.Request());
   }
 
   @Test

@@ -17,6 +17,7 @@ import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
 import io.lakegen.spark.ExecutorModels;
 import io.lakegen.spark.LakegenPlugin;
+import io.lakegen.task.OptionValues;
 import io.lakegen.task.Result;
 import io.lakegen.task.TaskDefinition;
 import java.io.IOException;
@@ -195,7 +196,7 @@ public final class Main {
     Problems problems = new Problems();
     JobSpec spec = command.parse(parsed, problems);
     boolean ownSession = SparkSession.getDefaultSession().isEmpty();
-    SparkSession spark = session(task.data().name());
+    SparkSession spark = session(task.data().name(), spec.options());
     try {
       Job job = Jobs.check(spark, spec, problems);
       if (spec.options().get(JobOptions.DRY_RUN)) {
@@ -225,6 +226,10 @@ public final class Main {
   }
 
   private static SparkSession session(String job) {
+    return session(job, OptionValues.NONE);
+  }
+
+  private static SparkSession session(String job, OptionValues options) {
     SparkConf conf = new SparkConf();
     conf.setIfMissing("spark.master", "local[*]");
     conf.setIfMissing("spark.app.name", "lakegen " + job);
@@ -235,11 +240,26 @@ public final class Main {
     conf.setIfMissing("spark.plugins", LakegenPlugin.class.getName());
     RetryDefaults.set(conf);
     GpuDefaults.set(conf);
+    preload(options, conf);
     if (conf.get("spark.master").startsWith("local")) {
       conf.setIfMissing("spark.ui.enabled", "false");
     }
     ObjectStores.configure(conf);
     return SparkSession.builder().config(conf).getOrCreate();
+  }
+
+  /**
+   * In local mode the pack would be loaded before this JVM has checked it: executors of clusters
+   * have nothing else to do meanwhile.
+   */
+  private static void preload(OptionValues options, SparkConf conf) {
+    String model = options.get(JobOptions.MODEL);
+    if (model != null
+        && !options.get(JobOptions.DRY_RUN)
+        && !RetryDefaults.isLocal(conf.get("spark.master"))) {
+      conf.set(LakegenPlugin.PRELOAD, model);
+      conf.set(LakegenPlugin.PRELOAD_DEVICE, options.get(JobOptions.DEVICE).name());
+    }
   }
 
   private void describe(Job job) {

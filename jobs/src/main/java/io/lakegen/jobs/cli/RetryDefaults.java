@@ -40,7 +40,7 @@ final class RetryDefaults {
     conf.setIfMissing(EXCLUDE + "application.maxFailedExecutorsPerNode", NEVER);
   }
 
-  private static boolean isLocal(String master) {
+  static boolean isLocal(String master) {
     return master.equals("local") || master.startsWith("local[");
   }
 }

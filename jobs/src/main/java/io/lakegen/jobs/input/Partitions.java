@@ -55,6 +55,15 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
   }
 
   /**
+   * Tasks with full batches, or nearly so. Whole rounds of them: nothing fills the cores that the
+   * last chunk's last tasks leave.
+   */
+  static int fullTasks(int concurrentTasks, long rows, int minTaskRows) {
+    long round = (long) FULL_TASKS * minTaskRows * concurrentTasks;
+    return (int) Math.max(1, (rows + round - 1) / round) * concurrentTasks;
+  }
+
+  /**
    * What a chunk's Spark job reads.
    *
    * @param ranges of the chunk
@@ -77,8 +86,10 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
     if (anywhere) {
       // The next chunk fills the cores that this one's last tasks leave, so that its tasks need not
       // be many; long ones have fuller batches.
-      long full = Math.max(concurrentTasks, about / (FULL_TASKS * (long) minTaskRows));
-      int wanted = (int) Math.min(wanted(concurrentTasks, about, minTaskRows), full);
+      int wanted =
+          Math.min(
+              wanted(concurrentTasks, about, minTaskRows),
+              fullTasks(concurrentTasks, about, minTaskRows));
       List<List<Address>> cut = cut(ranges, wanted, format);
       return new Partitions(reader.rows(schema, cut), concurrentTasks);
     }

@@ -26,6 +26,7 @@ import org.apache.spark.SparkEnv;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.util.SerializableConfiguration;
+import scala.jdk.javaapi.CollectionConverters;
 
 /** Tries what jobs need of a Spark session, its driver and its executors. */
 public final class Doctor {
@@ -47,7 +48,7 @@ public final class Doctor {
     this.out = out;
   }
 
-  private record Visit(String executor, NodeReport report) implements Serializable {}
+  private record Visit(String executor, String host, NodeReport report) implements Serializable {}
 
   /**
    * Examines everything.
@@ -72,7 +73,13 @@ public final class Doctor {
           new NodeCheck(device, List.of(), threads).run(model, conf, ExecutorModels.pool()),
           problems);
     } else {
-      visits(model).forEach((executor, report) -> print(executor, report, problems));
+      Map<String, Visit> visits = visits(model);
+      visits.forEach(
+          (executor, visit) ->
+              print("executor " + executor + " on " + visit.host(), visit.report(), problems));
+      CollectionConverters.asJava(context.getExecutorIds()).stream()
+          .filter(executor -> !visits.containsKey(executor))
+          .forEach(executor -> line("executor " + executor, "not examined: it had no task"));
     }
   }
 
@@ -152,13 +159,14 @@ public final class Doctor {
     return missing;
   }
 
-  private Map<String, NodeReport> visits(String model) {
+  /** By the executors' ids. */
+  private Map<String, Visit> visits(String model) {
     SparkContext context = spark.sparkContext();
     SerializableConfiguration conf = new SerializableConfiguration(context.hadoopConfiguration());
     int threads = Cluster.threadsPerTask(context);
     Devices.Choice choice = device;
     int tasks = ROUNDS * Cluster.concurrentTasks(context);
-    Map<String, NodeReport> visits = new TreeMap<>();
+    Map<String, Visit> visits = new TreeMap<>();
     JavaSparkContext.fromSparkContext(context)
         .parallelize(Collections.nCopies(tasks, 0), tasks)
         .map(
@@ -166,17 +174,15 @@ public final class Doctor {
               NodeCheck check = new NodeCheck(choice, ScoredRows.gpuAddresses(), threads);
               return TaskResult.write(
                   new Visit(
-                      "executor "
-                          + SparkEnv.get().executorId()
-                          + " on "
-                          + InetAddress.getLocalHost().getHostName(),
+                      SparkEnv.get().executorId(),
+                      InetAddress.getLocalHost().getHostName(),
                       check.run(model, conf.value(), ExecutorModels.pool())));
             })
         .collect()
         .forEach(
             bytes -> {
               Visit visit = TaskResult.read(bytes, Visit.class);
-              visits.put(visit.executor(), visit.report());
+              visits.put(visit.executor(), visit);
             });
     return visits;
   }

@@ -5,13 +5,16 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.lakegen.jobs.ChildJvm;
 import io.lakegen.jobs.TestJobs;
+import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -105,6 +108,35 @@ class DoctorTest {
             "output: file:" + file + " (expected: a folder; a file is there)")
         .containsPattern("tokenizers +loaded from /")
         .doesNotContain("Nothing is wrong");
+    assertThat(answer.status()).isEqualTo(1);
+  }
+
+  @Test
+  void aJarWithoutTorchAndNoneElsewhere() throws Exception {
+    String classPath =
+        Arrays.stream(
+                System.getProperty(
+                        "surefire.test.class.path", System.getProperty("java.class.path"))
+                    .split(File.pathSeparator, -1))
+            .filter(entry -> !entry.contains("pytorch-native-cpu"))
+            .collect(Collectors.joining(File.pathSeparator));
+
+    Answer answer =
+        doctor(
+            List.of(),
+            Map.of(
+                "LAKEGEN_CACHE",
+                folder.resolve("cache").toString(),
+                "DJL_CACHE_DIR",
+                folder.resolve("djl").toString()),
+            // Of two class paths the last one counts.
+            List.of("-cp", classPath),
+            "--device=cpu");
+
+    assertThat(answer.out())
+        .containsPattern("PyTorch: its native library does not load: .*")
+        .contains("./lakegen gpu-libs DIR installs it and says which three variables to set)")
+        .containsPattern("tokenizers +loaded from /");
     assertThat(answer.status()).isEqualTo(1);
   }
 

@@ -53,6 +53,13 @@ class PartitionsTest {
     assertThat(Partitions.of(TestJobs.spark(), few, 1).rows()).isSameAs(few);
   }
 
+  /** Tasks at once, rows, tasks. */
+  @ParameterizedTest
+  @CsvSource({"2, 1977, 4", "2, 4956, 10", "1, 1977, 4", "2, 1, 2", "2, 1024, 2", "2, 1025, 4"})
+  void tasksWithFullBatchesComeInWholeRounds(int concurrentTasks, long rows, int tasks) {
+    assertThat(Partitions.fullTasks(concurrentTasks, rows, 32)).isEqualTo(tasks);
+  }
+
   @Test
   void anEmptyInputStaysEmpty() {
     Dataset<Row> none = rows(0, 1);
