@@ -3,6 +3,7 @@ package io.lakegen.bench;
 import java.io.File;
 import java.io.IOException;
 import java.net.ConnectException;
+import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.file.Files;
@@ -54,7 +55,7 @@ final class StandaloneCluster implements AutoCloseable {
   private static void awaitListening(Process process, int port) throws IOException {
     while (process.isAlive()) {
       try {
-        new Socket("127.0.0.1", port).close();
+        new Socket(InetAddress.getLoopbackAddress(), port).close();
         return;
       } catch (ConnectException e) {
         LockSupport.parkNanos(50_000_000);
