@@ -46,9 +46,12 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
     checkpoint = _identify(where, options)
     family_class = choose(checkpoint.name, request.task, checkpoint.architectures)
     _check(request, family_class, checkpoint.name)
-    tokenizer = source.Tokenizer.load(where, subfolder=family_class.tokenizer_folder, **options)
-    family = family_class.build(request, where, tokenizer.tokenizer, **options)
-    tokenizer = tokenizer.within(family.context)
+    tokenizer = None
+    if family_class.texts:
+        tokenizer = source.Tokenizer.load(where, subfolder=family_class.tokenizer_folder, **options)
+    family = family_class.build(request, where, tokenizer and tokenizer.tokenizer, **options)
+    if tokenizer is not None:
+        tokenizer = tokenizer.within(family.context)
     processor = source.image_processor(where) if family.images else None
     manifest = _manifest(request, family, checkpoint, where, tokenizer)
     if processor is not None:
@@ -77,7 +80,7 @@ def _check(request: Request, family: type[Family], name: str) -> None:
 
 
 def _manifest(
-    request: Request, family: Family, checkpoint: Checkpoint, where: str, tokenizer: source.Tokenizer
+    request: Request, family: Family, checkpoint: Checkpoint, where: str, tokenizer: source.Tokenizer | None
 ) -> dict:
     local = Path(request.model).exists()
     return {
@@ -85,7 +88,7 @@ def _manifest(
         "family": checkpoint.name,
         "engine": request.engine,
         "dtype": str(request.dtype).removeprefix("torch."),
-        "tokenizer": tokenizer.manifest(),
+        **({} if tokenizer is None else {"tokenizer": tokenizer.manifest()}),
         **family.manifest(),
         "source": {
             "id": Path(request.model).name if local else request.model,

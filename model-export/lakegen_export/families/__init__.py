@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
+from .answerer import Answerer
 from .base import Family, Graph
 from .causal import Causal
 from .classifier import Classifier
 from .diffusion import StableDiffusion
+from .dual import Dual
 from .encoder import Encoder
 from .git import Git
 from .text_cross import T5, Bart
+from .vision import ImageClassifier, ImageEncoder
 from .vision_cross import Blip, VitGpt2
 
 # An architecture's name is its `model_type`, of a diffusers pipeline Lakegen's own; it has a line for each task.
@@ -18,19 +21,31 @@ FAMILIES: dict[tuple[str, str], type[Family]] = {
         ("bart", Bart),
         ("bert", Encoder),
         ("bert", Classifier),
+        ("bert", Answerer),
         ("blip", Blip),
+        ("clip", Dual),
+        ("convnext", ImageClassifier),
+        ("deit", ImageClassifier),
+        ("dinov2", ImageEncoder),
         ("distilbert", Encoder),
         ("distilbert", Classifier),
+        ("distilbert", Answerer),
+        ("efficientnet", ImageClassifier),
         ("git", Git),
         ("gpt2", Causal),
         ("llama", Causal),
         ("mistral", Causal),
         ("qwen2", Causal),
+        ("resnet", ImageClassifier),
         ("roberta", Encoder),
         ("roberta", Classifier),
+        ("roberta", Answerer),
+        ("siglip", Dual),
         (StableDiffusion.name, StableDiffusion),
+        ("swin", ImageClassifier),
         ("t5", T5),
         ("vision-encoder-decoder", VitGpt2),
+        ("vit", ImageClassifier),
         ("xlm-roberta", Encoder),
         ("xlm-roberta", Classifier),
     )

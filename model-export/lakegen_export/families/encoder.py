@@ -7,8 +7,9 @@ Pooling over the tokens that the mask shows, and normalisation, are the caller's
 
 import copy
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from transformers import AutoModel
@@ -116,6 +117,58 @@ class BertType(Family):
             with torch.no_grad():
                 found.append([Step("model", values, [self.answer(*map(golden.tensor, values))])])
         return found
+
+
+class _PairModel(torch.nn.Module):
+    def __init__(self, model, offset: int | None, types: bool, output: Callable[[Any], torch.Tensor]):
+        super().__init__()
+        self.model = model
+        self.offset = offset
+        self.types = types
+        self.output = output
+
+    def forward(self, input_ids, attention_mask, token_type_ids):
+        options = {"token_type_ids": token_type_ids} if self.types else {}
+        return self.output(call(self.model, self.offset, input_ids, attention_mask, **options)).float()
+
+
+class PairType(BertType):
+    """What the families share that read texts or pairs of texts and have a head of their own.
+
+    model: input_ids int64 [B, T], attention_mask int64 [B, T] (0: right padding), token_type_ids int64 [B, T] as
+           the tokenizer gives them (0: first text, 1: second; either at padding) -> `output`
+
+    A model that transformers gives no token types ignores them; ONNX then drops this input.
+    """
+
+    types: bool
+
+    @abstractmethod
+    def output(self, found: Any) -> torch.Tensor:
+        """The output of the graph, from what the model gives."""
+
+    def takes_types(self, tokenizer: Any) -> bool:
+        """Whether transformers' pipelines give token types to the model; ValueError where Java reads otherwise."""
+        for side in ("truncation_side", "padding_side"):
+            if getattr(tokenizer, side) != "right":
+                raise ValueError(f"{side}: {getattr(tokenizer, side)} (expected: right)")
+        given = "token_type_ids" in tokenizer.model_input_names
+        return given and getattr(self.reference.config, "type_vocab_size", 1) > 1
+
+    def pair_graph(self, outputs: dict[str, dict[int, str]]) -> dict[str, Graph]:
+        model = copy.deepcopy(self.reference).to(self.dtype)
+        return {"model": Graph(_PairModel(model, self.offset, self.types, self.output), self.example(), outputs)}
+
+    def inputs(self, lengths):
+        """Every other row is a pair."""
+        longest = max(lengths)
+        first = [length if row % 2 else length // 2 for row, length in enumerate(lengths)]
+        types = [[0] * one + [1] * (longest - one) for one in first]
+        return [*super().inputs(lengths), golden.data("token_type_ids", torch.tensor(types))]
+
+    def answer(self, input_ids, attention_mask, token_type_ids):
+        options = {"token_type_ids": token_type_ids} if self.types else {}
+        return self.output(self.reference(input_ids, attention_mask=attention_mask, **options))
 
 
 class Encoder(BertType):

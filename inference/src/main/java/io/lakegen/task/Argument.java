@@ -16,6 +16,8 @@ public record Argument(String name, Kind kind, Option<String> column) {
     TEXT("a column of type string"),
     /** A binary column of image files, or a string column of their paths. */
     IMAGE("a column of images (binary) or paths (string)"),
+    /** A column of texts or of images, as the model asks for. */
+    TEXT_OR_IMAGE("a column of texts (string) or of images (binary, or paths)"),
     /** A column of numbers, or of strings that hold numbers. */
     NUMBER("a column of type string or number"),
     /** A column whose values can stand in a text. */
@@ -25,6 +27,11 @@ public record Argument(String name, Kind kind, Option<String> column) {
 
     Kind(String columns) {
       this.columns = columns;
+    }
+
+    /** Whether images can be bound. */
+    public boolean takesImages() {
+      return this == IMAGE || this == TEXT_OR_IMAGE;
     }
 
     /** The columns that can be bound, for messages. */

@@ -3,8 +3,8 @@ package io.lakegen.task.embed;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.encoder.TextEncoderTask;
-import io.lakegen.encoder.TextEncoderTask.Output;
 import io.lakegen.encoder.TextEncoderTask.Tokens;
+import io.lakegen.encoder.TextGraph.Output;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.task.RowException;
 import io.lakegen.task.RowInput;
@@ -30,7 +30,7 @@ public final class TextEmbedder extends TextEncoderTask<TextEmbedder.Embedding> 
   /** An embedder over a loaded pack, which stays the caller's to close. */
   public TextEmbedder(LoadedModel model) {
     super(model, List.of("input_ids", "attention_mask"));
-    this.embedding = model.pack().spec().section(Embed.PACK_TASK, EmbeddingSpec::read);
+    this.embedding = model.pack().spec().section(Embed.TEXTS, EmbeddingSpec::read);
   }
 
   @Override

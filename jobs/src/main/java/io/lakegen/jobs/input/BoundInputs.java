@@ -78,7 +78,7 @@ public record BoundInputs(
     for (Input input : inputs) {
       String column = input.column();
       int ordinal = Arrays.asList(schema.fieldNames()).indexOf(column);
-      if (ordinal < 0 && input.kind() == Kind.IMAGE && files.format() == InputFormat.image) {
+      if (ordinal < 0 && input.kind().takesImages() && files.format() == InputFormat.image) {
         column = FileContent.PATH;
         ordinal = Arrays.asList(schema.fieldNames()).indexOf(column);
       }
@@ -113,7 +113,8 @@ public record BoundInputs(
   private static boolean fits(Kind kind, DataType type) {
     return switch (kind) {
       case TEXT -> type instanceof StringType;
-      case IMAGE -> type instanceof StringType || type.equals(DataTypes.BinaryType);
+      case IMAGE, TEXT_OR_IMAGE ->
+          type instanceof StringType || type.equals(DataTypes.BinaryType);
       case NUMBER -> type instanceof StringType || type instanceof NumericType;
       case SCALAR ->
           type instanceof StringType || type instanceof NumericType || type instanceof BooleanType;
