@@ -39,6 +39,24 @@ CLASSIFIERS = {
 }
 BUILDERS |= {name: (build, None, None) for name, (build, _) in CLASSIFIERS.items()}
 
+ANSWERERS = {
+    "bert-answers": (tiny.bert_answers, tiny.BERT_QUESTIONS),
+    "distilbert-answers": (tiny.distilbert_answers, tiny.DISTILBERT_PAIRS),
+    "roberta-answers": (tiny.roberta_answers, tiny.ROBERTA_QUESTIONS),
+}
+IMAGE_CLASSIFIERS = {
+    "vit-classes": (tiny.vit_classes, tiny.vit_processor),
+    "deit-classes": (tiny.deit_classes, tiny.deit_processor),
+    "swin-classes": (tiny.swin_classes, tiny.vit_processor),
+    "convnext-classes": (tiny.convnext_classes, tiny.convnext_processor),
+    "resnet-classes": (tiny.resnet_classes, tiny.convnext_processor),
+    "efficientnet-classes": (tiny.efficientnet_classes, tiny.efficientnet_processor),
+}
+DUAL = {"clip": (tiny.clip, tiny.git_processor), "siglip": (tiny.siglip, tiny.siglip_processor)}
+BUILDERS |= {name: (build, None, None) for name, (build, _) in ANSWERERS.items()}
+BUILDERS |= {name: (*parts, None) for name, parts in {**IMAGE_CLASSIFIERS, **DUAL}.items()}
+BUILDERS["dinov2"] = tiny.dinov2, tiny.dinov2_processor, None
+
 # Names of the inputs in the order that Java passes them in.
 DECODER = ["input_ids", "slots", "last", "cache"]
 CROSS_DECODER = [*DECODER, "cross", "mask"]
@@ -48,13 +66,22 @@ INPUTS = {
     "vision": {"encoder": ["pixels"], "decoder": CROSS_DECODER},
     "seq2seq": {"encoder": ["input_ids", "attention_mask"], "decoder": CROSS_DECODER},
     "encoder": {"model": ["input_ids", "attention_mask"]},
-    "classifier": {"model": ["input_ids", "attention_mask", "token_type_ids"]},
+    "pairs": {"model": ["input_ids", "attention_mask", "token_type_ids"]},
+    "pictures": {"model": ["pixels"]},
+    "dual": {"image": ["pixels"], "text": ["input_ids", "attention_mask"]},
     "diffusion": {
         "text_encoder": ["input_ids"],
         "unet": ["latents", "timestep", "condition"],
         "vae_decoder": ["latents"],
         "vae_encoder": ["image"],
     },
+}
+TASKS = {
+    "text-classification": "pairs",
+    "question-answering": "pairs",
+    "image-classification": "pictures",
+    "image-feature-extraction": "pictures",
+    "zero-shot-image-classification": "dual",
 }
 KINDS = {
     "git": "git",
@@ -80,8 +107,8 @@ class Pack:
     def __post_init__(self):
         self.spec = json.loads((self.folder / "pack.json").read_text(encoding="utf-8"))
         self.golden = json.loads((self.folder / "golden.json").read_text(encoding="utf-8"))
-        classifier = "text-classification" in self.spec["tasks"]
-        names = INPUTS["classifier" if classifier else KINDS.get(self.spec["family"], "text")]
+        ((task, _),) = self.spec["tasks"].items()
+        names = INPUTS[TASKS.get(task) or KINDS.get(self.spec["family"], "text")]
         self.graphs = {
             role: self._load(self.folder / file, names.get(role, ["image"]))
             for role, file in self.spec["graphs"].items()
@@ -110,9 +137,11 @@ def source(tmp_path_factory) -> Callable[..., Path]:
                 tiny.save(tiny.stable_diffusion(1, tokenizer), folder)
             else:
                 build, processor, pooling = BUILDERS[name]
-                _, pairs = CLASSIFIERS.get(name, (None, {}))
+                _, pairs = {**CLASSIFIERS, **ANSWERERS}.get(name, (None, {}))
                 enclose = name not in ("gpt2", "llama", "mistral", "qwen2")
                 tokenizer = tiny.byte_level_bpe(320, enclose, **pairs)
+                if name in IMAGE_CLASSIFIERS or name == "dinov2":
+                    tokenizer = None
                 tiny.save(build(1), folder, tokenizer, processor and processor(), pooling)
             found[name] = folder
         return found[name]

@@ -13,6 +13,7 @@ from lakegen_export import __main__ as command
 from lakegen_export import families
 from lakegen_export.export import Request, export
 from lakegen_export.families import causal
+from lakegen_export.families.answerer import Answerer
 from lakegen_export.families.classifier import Classifier
 from lakegen_export.families.encoder import Encoder
 
@@ -32,7 +33,9 @@ def test_help_lists_architectures(capsys):
     with pytest.raises(SystemExit) as end:
         command.main(["--help"])
     assert end.value.code == 0
-    assert "bart, bert, blip, distilbert, git, gpt2, llama" in " ".join(capsys.readouterr().out.split())
+    assert "bart, bert, blip, clip, convnext, deit, dinov2, distilbert, efficientnet, git, gpt2, llama" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_unknown_architecture(tmp_path, capsys):
@@ -104,6 +107,7 @@ def test_encoder_without_pooling_needs_the_option(source, tmp_path, capsys):
         (None, ["BertForMaskedLM"], Encoder),
         (None, ["BertForPreTraining"], Encoder),
         (None, ["BertForSequenceClassification"], Classifier),
+        (None, ["BertForQuestionAnswering"], Answerer),
         ("feature-extraction", ["BertForSequenceClassification"], Encoder),
         ("text-classification", ["BertModel"], Classifier),
     ],
@@ -117,7 +121,7 @@ def test_the_checkpoint_chooses_among_the_tasks_of_its_architecture(task, archit
 )
 def test_a_checkpoint_that_tells_no_task_needs_the_option(architectures):
     message = f"task: not given, architectures: {', '.join(architectures)} "
-    with pytest.raises(ValueError, match=re.escape(message + "(expected: --task feature-extraction or text-class")):
+    with pytest.raises(ValueError, match=re.escape(message + "(expected: --task feature-extraction or question-ans")):
         families.choose("bert", None, architectures)
 
 

@@ -6,6 +6,7 @@ import torch
 import transformers as hf
 from PIL import Image
 
+from fixtures import tiny
 from lakegen_export import graphs, image
 from lakegen_export.pack import load
 
@@ -17,6 +18,14 @@ PROCESSORS = {
     "clip-full-size": hf.CLIPImageProcessorPil,
     "blip": lambda: hf.BlipImageProcessorPil(size={"height": 48, "width": 40}),
     "vit-bilinear": lambda: hf.ViTImageProcessorPil(size={"height": 32, "width": 32}),
+    "vit-nearest": lambda: hf.ViTImageProcessorPil(size={"height": 32, "width": 24}, resample=0),
+    "deit-crop": tiny.deit_processor,
+    "convnext-margin": tiny.convnext_processor,
+    "convnext-square": lambda: hf.ConvNextImageProcessorPil(size={"shortest_edge": 384}),
+    "efficientnet": tiny.efficientnet_processor,
+    "efficientnet-offset": lambda: hf.EfficientNetImageProcessorPil(
+        size={"height": 32, "width": 32}, rescale_offset=True, include_top=False, rescale_factor=1 / 127.5
+    ),
     "plain": lambda: hf.ViTImageProcessorPil(size={"height": 20, "width": 20}, do_normalize=False),
 }
 

@@ -30,6 +30,12 @@ class PackSectionsTest {
           embed  | bert             | /normalize  | "yes"      | tasks.feature-extraction.normalize: "yes" (expected: true or false)
           embed  | bert             | /dimension  |            | tasks.feature-extraction.dimension: missing (expected: a whole number above 0)
           embed  | bert             | /colour     | "red"      | tasks.feature-extraction.colour: unknown key (expected: one of [pooling, normalize, dimension])
+          embed  | dinov2           | /dimension  | 0          | tasks.image-feature-extraction.dimension: 0 (expected: a whole number above 0)
+          embed  | clip             | /function   | "none"     | tasks.zero-shot-image-classification.function: "none" (expected: one of [softmax, sigmoid])
+          embed  | clip             | /bias       | "0"        | tasks.zero-shot-image-classification.bias: "0" (expected: a number)
+          embed  | clip             | /scale      |            | tasks.zero-shot-image-classification.scale: missing (expected: a number above 0)
+          classify | vit-classes    | /labels     | []         | tasks.image-classification.labels: [] (expected: a list of texts)
+          answer | bert-answers     | /cls        | -1         | tasks.question-answering.cls: -1 (expected: a token id)
           render | stable-diffusion | /scheduler  | "DDIM"     | tasks.text-to-image.scheduler: "DDIM" (expected: an object)
           render | stable-diffusion | /latents    |            | tasks.text-to-image.latents: missing (expected: an object)
           render | stable-diffusion | /latents/scalingFactor | 0 | tasks.text-to-image.latents.scalingFactor: 0 (expected: a number above 0)
@@ -70,6 +76,10 @@ class PackSectionsTest {
       textBlock =
           """
           embed    | bert             | tokenizer
+          embed    | clip             | tokenizer, image
+          embed    | dinov2           | image
+          classify | vit-classes      | image
+          answer   | bert-answers     | tokenizer
           generate | gpt2             | tokenizer, cache, generation
           generate | t5               | tokenizer, cache, generation
           caption  | git              | image, tokenizer, cache, generation

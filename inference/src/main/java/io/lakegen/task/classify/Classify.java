@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The task {@code classify}: a label for every text, pair of texts, or image.
@@ -63,13 +64,18 @@ public record Classify(Kind reads) implements TaskDefinition {
   private static final Budget.Unit TOKENS =
       new Budget.Unit("tokens in a batch, padding counted", 2_048, 65_536);
 
+  private static final Map<Kind, TaskData> DATA =
+      Map.of(
+          Kind.TEXT, data(Kind.TEXT),
+          Kind.IMAGE, data(Kind.IMAGE),
+          Kind.TEXT_OR_IMAGE, data(Kind.TEXT_OR_IMAGE));
+
   /** The task before its model is known. */
   public Classify() {
     this(Kind.TEXT_OR_IMAGE);
   }
 
-  @Override
-  public TaskData data() {
+  private static TaskData data(Kind reads) {
     boolean images = reads == Kind.IMAGE;
     return new TaskData(
         "classify",
@@ -81,6 +87,11 @@ public record Classify(Kind reads) implements TaskDefinition {
         images ? PictureTask.BUDGET : reads == Kind.TEXT ? TOKENS : TOKENS.or(PictureTask.BUDGET),
         images ? PictureTask.WINDOW_ROWS : 4096,
         images ? PictureTask.MIN_TASK_ROWS : 32);
+  }
+
+  @Override
+  public TaskData data() {
+    return DATA.get(reads);
   }
 
   @Override

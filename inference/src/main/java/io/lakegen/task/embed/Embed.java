@@ -16,6 +16,7 @@ import io.lakegen.task.TaskData;
 import io.lakegen.task.TaskDefinition;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The task {@code embed}: a vector for every text or image.
@@ -34,13 +35,18 @@ public record Embed(Kind reads) implements TaskDefinition {
   private static final Budget.Unit TOKENS =
       new Budget.Unit("tokens in a batch, padding counted", 2_048, 65_536);
 
+  private static final Map<Kind, TaskData> DATA =
+      Map.of(
+          Kind.TEXT, data(Kind.TEXT),
+          Kind.IMAGE, data(Kind.IMAGE),
+          Kind.TEXT_OR_IMAGE, data(Kind.TEXT_OR_IMAGE));
+
   /** The task before its model is known. */
   public Embed() {
     this(Kind.TEXT_OR_IMAGE);
   }
 
-  @Override
-  public TaskData data() {
+  private static TaskData data(Kind reads) {
     boolean images = reads == Kind.IMAGE;
     return new TaskData(
         "embed",
@@ -52,6 +58,11 @@ public record Embed(Kind reads) implements TaskDefinition {
         images ? PictureTask.BUDGET : reads == Kind.TEXT ? TOKENS : TOKENS.or(PictureTask.BUDGET),
         images ? PictureTask.WINDOW_ROWS : 4096,
         images ? PictureTask.MIN_TASK_ROWS : 32);
+  }
+
+  @Override
+  public TaskData data() {
+    return DATA.get(reads);
   }
 
   @Override
