@@ -23,12 +23,17 @@ def _convnext(processor) -> tuple[dict, dict | None]:
     return ({"shortest_edge": int(shortest / processor.crop_pct)}, square) if shortest < 384 else (square, None)
 
 
+def _steps(count: int, size: int) -> torch.Tensor:
+    """PIL adds steps up, and what they round to on the way decides at a pixel's edge."""
+    steps = torch.full([count], size / count, dtype=torch.float64)
+    steps[0] = 0.5 * (size / count)
+    return steps.cumsum(0).to(torch.int64).clamp(max=size - 1)
+
+
 def nearest(picture: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """[1, 3, H, W] -> [1, 3, h, w]: the pixel in the middle of what each new one covers, as PIL's `NEAREST`."""
-    rows = torch.arange(height, dtype=torch.float64, device=picture.device) + 0.5
-    columns = torch.arange(width, dtype=torch.float64, device=picture.device) + 0.5
-    rows = (rows * picture.size(2) / height).to(torch.int64)
-    columns = (columns * picture.size(3) / width).to(torch.int64)
+    rows, columns = _steps(height, picture.size(2)), _steps(width, picture.size(3))
+    rows, columns = rows.to(picture.device), columns.to(picture.device)
     return picture.index_select(2, rows).index_select(3, columns)
 
 

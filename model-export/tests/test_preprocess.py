@@ -67,7 +67,7 @@ def test_hard_edges_agree_on_average(pair):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"resample": 0}, r"resample: 0 \(expected: 2, bilinear, or 3, bicubic\)"),
+        ({"resample": 1}, r"resample: 1 \(expected: 0, nearest, 2, bilinear, or 3, bicubic\)"),
         ({"size": {"shortest_edge": 32, "longest_edge": 64}}, "expected: height and width, or shortest_edge"),
         ({"do_resize": False}, "expected: height and width, or shortest_edge"),
         ({"size": {"shortest_edge": 16}, "crop_size": {"height": 32, "width": 32}}, "a crop within shortest_edge"),

@@ -26,11 +26,11 @@ class MixedRowsTest {
 
   @ParameterizedTest
   @CsvSource({
-    "answer, bert-answers",
-    "answer, roberta-answers",
-    "classify, vit-classes",
-    "classify, convnext-classes",
-    "classify, clip",
+    "answer, bert-answers, false",
+    "answer, roberta-answers, false",
+    "classify, vit-classes, true",
+    "classify, convnext-classes, true",
+    "classify, clip, true",
     "embed, clip, true",
     "embed, siglip, false",
     "embed, dinov2, true"

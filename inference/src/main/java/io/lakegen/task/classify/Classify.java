@@ -121,23 +121,25 @@ public record Classify(Kind reads) implements TaskDefinition {
 
   @Override
   public void check(OptionValues options, PackSpec pack, Problems problems) {
-    boolean texts = pack.tasks().contains(TEXTS);
-    if (!texts && options.has(PAIR.column())) {
+    boolean any = pack.tasks().contains(DualSpec.PACK_TASK);
+    boolean images = any || pack.tasks().contains(IMAGES);
+    if (images && options.has(PAIR.column())) {
       problems.add(
           PAIR.column().name(), options.get(PAIR.column()), "none; this model classifies images");
     }
-    if (texts) {
-      TextEncoderTask.check(pack, problems);
-      LabelSpec.read(pack.section(TEXTS, problems));
-    } else if (pack.tasks().contains(IMAGES)) {
-      PictureTask.check(pack, "model", problems);
-      LabelSpec.read(pack.section(IMAGES, problems));
-    } else {
+    if (any) {
       PictureTask.check(pack, "image", problems);
       PackSpec.require("tokenizer", pack.tokenizer(), problems);
       DualSpec.read(pack.section(DualSpec.PACK_TASK, problems));
       checkLabels(options, problems);
       return;
+    }
+    if (images) {
+      PictureTask.check(pack, "model", problems);
+      LabelSpec.read(pack.section(IMAGES, problems));
+    } else {
+      TextEncoderTask.check(pack, problems);
+      LabelSpec.read(pack.section(TEXTS, problems));
     }
     for (Option<?> option : List.of(LABELS, LABEL_TEMPLATE)) {
       if (options.has(option)) {

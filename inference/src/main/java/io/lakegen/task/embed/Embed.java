@@ -86,16 +86,16 @@ public record Embed(Kind reads) implements TaskDefinition {
 
   @Override
   public void check(OptionValues options, PackSpec pack, Problems problems) {
-    if (pack.tasks().contains(TEXTS)) {
-      TextEncoderTask.check(pack, problems);
-      EmbeddingSpec.read(pack.section(TEXTS, problems));
+    if (pack.tasks().contains(DualSpec.PACK_TASK)) {
+      TextEncoderTask.check(pack, "text", problems);
+      PictureTask.check(pack, "image", problems);
+      DualSpec.read(pack.section(DualSpec.PACK_TASK, problems));
     } else if (pack.tasks().contains(IMAGES)) {
       PictureTask.check(pack, "model", problems);
       ImageEmbedder.readDimension(pack.section(IMAGES, problems));
     } else {
-      TextEncoderTask.check(pack, "text", problems);
-      PictureTask.check(pack, "image", problems);
-      DualSpec.read(pack.section(DualSpec.PACK_TASK, problems));
+      TextEncoderTask.check(pack, problems);
+      EmbeddingSpec.read(pack.section(TEXTS, problems));
     }
   }
 
