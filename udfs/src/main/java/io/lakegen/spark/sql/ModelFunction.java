@@ -156,23 +156,12 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
   }
 
   private ModelCall call(List<Expression> given, Problems problems) {
-    List<Expression> rest = new ArrayList<>(given);
+    CallArguments call = CallArguments.of(task.data().arguments(), given, problems);
     Map<String, Object> raw = new LinkedHashMap<>();
-    if (!rest.isEmpty() && last(rest).dataType() instanceof MapType) {
-      raw = options(rest.remove(rest.size() - 1), problems);
-    }
-    List<Argument> all = task.data().arguments();
-    int required = (int) (all.size() - optionalArguments());
-    if (rest.size() < required || rest.size() > all.size() + 1) {
-      problems.add(
-          "arguments",
-          given.size(),
-          all.stream().map(Argument::name).toList() + ", then a model and a map of options");
-      problems.throwIfAny();
-    }
-    String name = rest.size() > required ? constant(rest.remove(rest.size() - 1), problems) : "";
-    List<Argument> arguments = all.subList(0, rest.size());
-    checkTypes(arguments, rest, problems);
+    call.options().ifPresent(map -> raw.putAll(options(map, problems)));
+    String name = call.model().map(model -> constant(model, problems)).orElse("");
+    List<Argument> arguments = task.data().arguments().subList(0, call.inputs().size());
+    checkTypes(arguments, call.inputs(), problems);
     OptionValues values = OptionValues.parse(options(), raw, problems);
     OptionValues taskValues = values.only(task.data().options());
     for (Argument argument : arguments) {
@@ -202,27 +191,24 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
             values.get(ScorerOptions.SEED),
             values.get(RESULT),
             values.get(ON_ERROR));
-    return new ModelCall(spec, Scala.seq(rest));
+    return new ModelCall(spec, Scala.seq(call.inputs()));
   }
 
   private static Configuration hadoopConf() {
     return SparkSession.active().sessionState().newHadoopConf();
   }
 
-  private static Expression last(List<Expression> given) {
-    return given.get(given.size() - 1);
-  }
-
   /** Names may have underscores, as SQL's usually do, for the dashes of the command line. */
   private static Map<String, Object> options(Expression map, Problems problems) {
     Map<String, Object> raw = new LinkedHashMap<>();
-    MapType type = (MapType) map.dataType();
-    if (type.keyType() instanceof NullType) {
+    if (map.dataType() instanceof MapType empty && empty.keyType() instanceof NullType) {
       return raw; // map()
     }
-    if (!map.foldable() || !(type.keyType() instanceof StringType)) {
-      problems.add("options", map.sql(), "a constant map('name', 'value', ...)");
-      problems.throwIfAny();
+    if (!map.foldable()
+        || !(map.dataType() instanceof MapType type)
+        || !(type.keyType() instanceof StringType)) {
+      problems.add(CallArguments.OPTIONS, map.sql(), "a constant map('name', 'value', ...)");
+      return raw;
     }
     MapData data = (MapData) map.eval(InternalRow.empty());
     for (int i = 0; data != null && i < data.numElements(); i++) {
@@ -240,7 +226,7 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
   private static String constant(Expression model, Problems problems) {
     if (!model.foldable() || !(model.dataType() instanceof StringType)) {
       problems.add(
-          "model",
+          CallArguments.MODEL,
           model.sql(),
           "a constant text: the URI of a model pack, or a name of " + MODELS + "<name>");
       return "";
@@ -255,7 +241,7 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
     String model = name.isEmpty() ? conf.getConfString(DEFAULTS + task.data().name(), "") : name;
     if (model.isEmpty()) {
       problems.add(
-          "model",
+          CallArguments.MODEL,
           "missing",
           "the URI of a model pack as an argument, or in " + DEFAULTS + task.data().name());
     }

@@ -139,6 +139,13 @@ class FunctionsTest {
         "ai_shout('a', 'tiny', map('num_times', '0')) | (expected: 1 or more)",
         "ai_shout('a', 'tiny', map('on_error', 'x')) | (expected: one of [NULL, fail, struct])",
         "ai_shout('a', 'no/such/pack') | model",
+        "ai_shout(txt => 'a') | txt: unknown argument (expected: one of [text, model, options];"
+            + " did you mean text?)",
+        "ai_shout('a', text => 'b') | arguments: 2, [text] out of place (expected: [text], then",
+        "ai_shout(text => 'a', text => 'b') | text: given twice (expected: one text)",
+        "ai_shout(model => 'tiny') | arguments: 1 (expected: [text], then a model",
+        "ai_shout(text => 'a', 'tiny') | tiny (expected: no argument by position after one by name)",
+        "ai_shout('a', options => 'x') | options: x (expected: a constant map('name', 'value', ...))",
         "ai_shout('a', concat('a', id)) | (expected: a constant text",
         "ai_shout('a', 'tiny', map('seed', cast(id as string))) | (expected: a constant map",
         "ai_embed('a') | missing (expected: the URI of a model pack as an argument, or in"
@@ -151,7 +158,27 @@ class FunctionsTest {
   void aWrongCallIsAnAnalysisException(String call, String message) {
     assertThatThrownBy(() -> spark.sql("select " + call + " from range(3)"))
         .isInstanceOf(org.apache.spark.sql.AnalysisException.class)
-        .hasMessageContaining(message);
+        .hasMessageContaining(message)
+        // Python's side of Spark looks the message up by it.
+        .extracting(e -> ((org.apache.spark.SparkThrowable) e).getCondition())
+        .isNotNull();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "ai_shout(text => 'a') | !a",
+        "ai_shout('a', model => 'tiny') | !a",
+        "ai_shout(Options => map('result', 'struct'), text => 'a').shouted | !a",
+        "ai_shout('a', 'tiny', options => map()) | !a",
+        "ai_classify(text_pair => 'b', text => 'a', model => 'pairs') is not null | true",
+        "ai_classify('a', model => 'pairs') is not null | true",
+        "ai_similarity(b => array(4F, 3F), a => array(3F, 4F)) | 0.96",
+      })
+  void argumentsHaveNames(String call, String result) {
+    spark.conf().set("spark.lakegen.models.pairs", FIXTURES + "/distilbert-classification/pack");
+    assertThat(rows("select " + call)).containsExactly("[" + result + "]");
   }
 
   @Test
@@ -408,6 +435,9 @@ class FunctionsTest {
         .containsExactly("[null,null]");
     assertThatThrownBy(() -> rows("select ai_similarity(array(1F), array(1F, 2F))"))
         .hasStackTraceContaining("vectors of 1 and 2 numbers");
+    assertThatThrownBy(() -> rows("select ai_similarity(array(1F))"))
+        .isInstanceOf(org.apache.spark.sql.AnalysisException.class)
+        .hasMessageContaining("`ai_similarity`");
     assertThat(
             rows(
                 "select ai_similarity(ai_embed('a boat', 'tiny'), ai_embed('a boat', 'tiny')) > 0.999"))
