@@ -25,11 +25,9 @@ import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.analysis.FunctionRegistryBase;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.ExpressionInfo;
-import org.apache.spark.sql.catalyst.util.MapData;
 import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.internal.SQLConf;
 import org.apache.spark.sql.types.BinaryType;
-import org.apache.spark.sql.types.MapType;
 import org.apache.spark.sql.types.NullType;
 import org.apache.spark.sql.types.StringType;
 import scala.collection.immutable.Seq;
@@ -158,7 +156,7 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
   private ModelCall call(List<Expression> given, Problems problems) {
     CallArguments call = CallArguments.of(task.data().arguments(), given, problems);
     Map<String, Object> raw = new LinkedHashMap<>();
-    call.options().ifPresent(map -> raw.putAll(options(map, problems)));
+    call.options().ifPresent(map -> raw.putAll(OptionMap.read(map, problems)));
     String name = call.model().map(model -> constant(model, problems)).orElse("");
     List<Argument> arguments = task.data().arguments().subList(0, call.inputs().size());
     checkTypes(arguments, call.inputs(), problems);
@@ -196,31 +194,6 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
 
   private static Configuration hadoopConf() {
     return SparkSession.active().sessionState().newHadoopConf();
-  }
-
-  /** Names may have underscores, as SQL's usually do, for the dashes of the command line. */
-  private static Map<String, Object> options(Expression map, Problems problems) {
-    Map<String, Object> raw = new LinkedHashMap<>();
-    if (map.dataType() instanceof MapType empty && empty.keyType() instanceof NullType) {
-      return raw; // map()
-    }
-    if (!map.foldable()
-        || !(map.dataType() instanceof MapType type)
-        || !(type.keyType() instanceof StringType)) {
-      problems.add(CallArguments.OPTIONS, map.sql(), "a constant map('name', 'value', ...)");
-      return raw;
-    }
-    MapData data = (MapData) map.eval(InternalRow.empty());
-    for (int i = 0; data != null && i < data.numElements(); i++) {
-      String name = data.keyArray().getUTF8String(i).toString().replace('_', '-');
-      Object value = data.valueArray().get(i, type.valueType());
-      if (value == null) {
-        problems.add(name, null, "a value");
-      } else {
-        raw.put(name, value.toString());
-      }
-    }
-    return raw;
   }
 
   private static String constant(Expression model, Problems problems) {

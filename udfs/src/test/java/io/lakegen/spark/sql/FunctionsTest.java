@@ -61,6 +61,8 @@ class FunctionsTest {
   @BeforeAll
   static void start() {
     spark = QueryPlanTest.session(folder);
+    spark.conf().set("spark.lakegen.models.gpt", FIXTURES + "/gpt2/pack");
+    spark.conf().set("spark.lakegen.models.pairs", FIXTURES + "/distilbert-classification/pack");
   }
 
   @AfterAll
@@ -144,8 +146,8 @@ class FunctionsTest {
         "ai_shout('a', text => 'b') | arguments: 2, [text] out of place (expected: [text], then",
         "ai_shout(text => 'a', text => 'b') | text: given twice (expected: one text)",
         "ai_shout(model => 'tiny') | arguments: 1 (expected: [text], then a model",
-        "ai_shout(text => 'a', 'tiny') | tiny (expected: no argument by position after one by name)",
-        "ai_shout('a', options => 'x') | options: x (expected: a constant map('name', 'value', ...))",
+        "ai_shout(text => 'a', 'tiny') | 'tiny' (expected: no argument by position after one by name)",
+        "ai_shout('a', options => 'x') | options: 'x' (expected: a constant map('name', 'value', ...))",
         "ai_shout('a', concat('a', id)) | (expected: a constant text",
         "ai_shout('a', 'tiny', map('seed', cast(id as string))) | (expected: a constant map",
         "ai_embed('a') | missing (expected: the URI of a model pack as an argument, or in"
@@ -177,8 +179,62 @@ class FunctionsTest {
         "ai_similarity(b => array(4F, 3F), a => array(3F, 4F)) | 0.96",
       })
   void argumentsHaveNames(String call, String result) {
-    spark.conf().set("spark.lakegen.models.pairs", FIXTURES + "/distilbert-classification/pack");
     assertThat(rows("select " + call)).containsExactly("[" + result + "]");
+  }
+
+  @Test
+  void anOptionIsReadAsItWasGivenWhateverTheOthersTypes() {
+    assertThat(rows("select ai_shout('a', 'tiny', map('num_times', 2, 'on_error', 'null'))"))
+        .containsExactly("[ArraySeq(!a, !a)]");
+    assertThat(rows("select ai_complete('a', 'gpt', map('top_p', 0.5, 'max_new_tokens', 3)) != ''"))
+        .containsExactly("[true]");
+    assertThat(
+            rows(
+                "select ai_shout('a', 'tiny',"
+                    + " map_from_arrays(array('num_times'), array('2')))"))
+        .containsExactly("[ArraySeq(!a, !a)]");
+  }
+
+  private static ModelScoringExec scoring(org.apache.spark.sql.execution.SparkPlan plan) {
+    return plan instanceof ModelScoringExec found ? found : scoring(plan.children().apply(0));
+  }
+
+  @Test
+  void metricsCountRowsAndNothingElseWhenALimitStopsEarly() {
+    spark.conf().set("spark.sql.adaptive.enabled", "false");
+    Dataset<Row> some =
+        spark
+            .range(0, 4000, 1, 1)
+            .selectExpr(
+                "id",
+                "case when id = 300 then 'bad' when id % 100 = 0 then concat('m', id) end text")
+            .sortWithinPartitions("id")
+            .selectExpr("id", "ai_shout(text) a")
+            .where("a is not null")
+            .limit(4);
+    long before = Shout.SEEN.get();
+    assertThat(some.collectAsList().stream().map(Row::toString))
+        .containsExactly("[0,!m0]", "[100,!m100]", "[200,!m200]", "[400,!m400]");
+
+    ModelScoringExec operator =
+        scoring(((org.apache.spark.sql.classic.Dataset<Row>) some).queryExecution().executedPlan());
+    assertThat(operator.longMetric("failed").value()).isEqualTo(1);
+    assertThat(operator.longMetric("rows").value()).isEqualTo(Shout.SEEN.get() - before + 1);
+  }
+
+  @Test
+  void onlyTheFieldsThatACallReadsAreRead() {
+    spark
+        .range(5)
+        .selectExpr("named_struct('x', concat('f', id), 'y', id) st", "id")
+        .write()
+        .parquet(folder + "/structs");
+    String plan =
+        spark
+            .sql("explain select ai_shout(st.x) from parquet.`" + folder + "/structs`")
+            .head()
+            .getString(0);
+    assertThat(plan).contains("ReadSchema: struct<st:struct<x:string>>");
   }
 
   @Test
