@@ -30,18 +30,14 @@ import org.apache.spark.sql.catalyst.optimizer.ColumnPruning;
 import org.apache.spark.sql.catalyst.plans.Inner$;
 import org.apache.spark.sql.catalyst.plans.logical.Aggregate;
 import org.apache.spark.sql.catalyst.plans.logical.Filter;
-import org.apache.spark.sql.catalyst.plans.logical.Generate;
 import org.apache.spark.sql.catalyst.plans.logical.GlobalLimit;
 import org.apache.spark.sql.catalyst.plans.logical.Join;
 import org.apache.spark.sql.catalyst.plans.logical.LocalLimit;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.plans.logical.Offset;
 import org.apache.spark.sql.catalyst.plans.logical.Project;
-import org.apache.spark.sql.catalyst.plans.logical.Repartition;
 import org.apache.spark.sql.catalyst.plans.logical.Sort;
-import org.apache.spark.sql.catalyst.plans.logical.Union;
 import org.apache.spark.sql.catalyst.rules.Rule;
-import org.apache.spark.sql.classic.SparkSession;
 import scala.Option;
 
 /**
@@ -53,15 +49,13 @@ import scala.Option;
  * a plan that it has been through.
  */
 final class ExtractModelCalls extends Rule<LogicalPlan> {
-  private static final int TASKS_PER_CORE = 2;
-
   @Override
   public LogicalPlan apply(LogicalPlan plan) {
     if (!isNeeded(plan)) {
       return plan;
     }
     // Sources of the second version would read all columns: their pruning came before.
-    return ColumnPruning.apply(spreadSorts(upwards(plan), false));
+    return ColumnPruning.apply(ParallelSorts.apply(upwards(plan)));
   }
 
   private static boolean isNeeded(LogicalPlan plan) {
@@ -196,39 +190,6 @@ final class ExtractModelCalls extends Rule<LogicalPlan> {
 
   private static boolean isCovered(LogicalPlan operator, LogicalPlan by) {
     return expressions(operator).stream().allMatch(e -> e.references().subsetOf(by.outputSet()));
-  }
-
-  private static int tasks() {
-    return SparkSession.active().sparkContext().defaultParallelism() * TASKS_PER_CORE;
-  }
-
-  /**
-   * To sort by a result over several partitions Spark runs what is below twice, once for a sample
-   * of the keys. A shuffle between keeps the results. Under a limit Spark takes no sample.
-   */
-  private static LogicalPlan spreadSorts(LogicalPlan plan, boolean isLimited) {
-    boolean limits = plan instanceof GlobalLimit || plan instanceof LocalLimit;
-    boolean passes = plan instanceof Project || plan instanceof Offset;
-    List<LogicalPlan> children =
-        children(plan).stream().map(c -> spreadSorts(c, limits || (passes && isLimited))).toList();
-    LogicalPlan same =
-        children.equals(children(plan)) ? plan : plan.withNewChildren(Scala.seq(children));
-    if (same instanceof Sort sort && sort.global() && !isLimited && scores(sort.child())) {
-      return sort.withNewChildren(one(new Repartition(tasks(), true, sort.child())));
-    }
-    return same;
-  }
-
-  /** Whether rows are scored between here and the shuffle below. */
-  private static boolean scores(LogicalPlan plan) {
-    boolean mayHaveNoShuffle =
-        plan instanceof Project
-            || plan instanceof Filter
-            || plan instanceof Generate
-            || plan instanceof Join
-            || plan instanceof Union;
-    return plan instanceof ModelScoring
-        || (mayHaveNoShuffle && children(plan).stream().anyMatch(ExtractModelCalls::scores));
   }
 
   // ---- filters and joins ------------------------------------------------------------------------

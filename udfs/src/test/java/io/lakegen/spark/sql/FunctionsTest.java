@@ -266,10 +266,35 @@ class FunctionsTest {
   void aPermanentViewAndCommandsMayCall() {
     spark.sql("create table texts using parquet as select concat('t', id) text from range(9)");
     spark.sql("create view loud as select text, ai_shout(text) l from texts");
+    long before = Shout.SEEN.get();
     spark.sql("create table kept using parquet as select * from loud");
     spark.sql("insert into kept select text, ai_shout(text) from texts");
 
     assertThat(rows("select count(*), count(distinct l) from kept")).containsExactly("[18,9]");
+    assertThat(Shout.SEEN.get() - before).isEqualTo(18);
+  }
+
+  @Test
+  void aStreamIsScoredOnce() throws Exception {
+    String source = folder + "/stream";
+    spark.range(12).selectExpr("concat('s', id) text").write().json(source);
+    long before = Shout.SEEN.get();
+    spark
+        .readStream()
+        .schema("text string")
+        .json(source)
+        .selectExpr("ai_shout(text) l")
+        .where("l != '!s3'")
+        .writeStream()
+        .format("memory")
+        .queryName("streamed")
+        .trigger(org.apache.spark.sql.streaming.Trigger.AvailableNow())
+        .option("checkpointLocation", folder + "/checkpoint")
+        .start()
+        .awaitTermination();
+
+    assertThat(rows("select count(*), min(l) from streamed")).containsExactly("[11,!s0]");
+    assertThat(Shout.SEEN.get() - before).isEqualTo(12);
   }
 
   @Test
@@ -309,6 +334,24 @@ class FunctionsTest {
         .isEqualTo(1);
     assertThat(partitions(texts.distinct().selectExpr("ai_shout(text)"))).isEqualTo(2);
     assertThat(partitions(spark.sql("select ai_shout('a')"))).isEqualTo(1);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"'', 3000", "limit 1500, 1500", "limit 1000 offset 300, 1000", "limit 100, 100"})
+  void sortedRowsAreScoredOnceAndManyOfThemInSeveralTasks(String limit, int rows) {
+    spark.conf().set("spark.sql.adaptive.enabled", "false");
+    String query = "select id, %s l from range(0, 3000, 1, 2) order by -id " + limit;
+    Dataset<Row> sorted = spark.sql(String.format(query, "ai_shout(concat('o', id))"));
+    List<String> expected = rows(String.format(query, "concat('!o', id)"));
+    long before = Shout.SEEN.get();
+
+    assertThat(sorted.collectAsList().stream().map(Row::toString))
+        .containsExactlyElementsOf(expected);
+    assertThat(Shout.SEEN.get() - before).isEqualTo(rows);
+    ModelScoringExec operator =
+        scoring(
+            ((org.apache.spark.sql.classic.Dataset<Row>) sorted).queryExecution().executedPlan());
+    assertThat(operator.child().outputPartitioning().numPartitions() > 1).isEqualTo(rows > 256);
   }
 
   @Test
