@@ -53,11 +53,12 @@ def spark(folder: Path) -> Iterator[SparkSession]:
 
 
 def test_ai_embed_gives_the_jobs_vectors(spark: SparkSession, local_run: pa.Table) -> None:
-    found = spark.sql("SELECT id, ai_embed(text) AS vector FROM json.`sample-data/text/texts.jsonl`").collect()
+    rows = spark.sql("SELECT id, ai_embed(text) AS vector FROM json.`sample-data/text/texts.jsonl`").collect()
+    found = {row.id: row.vector for row in rows}
     expected = dict(zip(local_run["id"].to_pylist(), local_run["embedding"].to_pylist(), strict=True))
-    assert [row.id for row in found] == list(expected)
+    assert len(rows) == len(expected)
     # Which rows share a batch, and so the last bits, depends on the partitions.
-    np.testing.assert_allclose([row.vector for row in found], list(expected.values()), atol=1e-4, rtol=0)
+    np.testing.assert_allclose([found[key] for key in expected], list(expected.values()), atol=1e-4, rtol=0)
 
 
 def test_ai_classify_finds_topics(spark: SparkSession) -> None:
@@ -95,10 +96,10 @@ def test_ai_caption_names_pictures_and_a_broken_one_is_null(spark: SparkSession)
 
 def test_ai_render_gives_a_picture_that_ai_caption_reads(spark: SparkSession) -> None:
     drawn = "ai_render('woman running', options => map('num_inference_steps', '8', 'seed', '1'))"
-    row = spark.sql(f"SELECT p, ai_caption(p) AS caption, p = {drawn} AS again FROM (SELECT {drawn} AS p)").head()
+    row = spark.sql(f"SELECT p, ai_caption(p) AS caption FROM (SELECT {drawn} AS p)").head()
     assert bytes(row.p).startswith(b"\x89PNG")
     assert row.caption
-    assert row.again
+    assert spark.sql(f"SELECT {drawn} AS p").head().p == row.p
 
 
 def test_ai_similarity_is_a_cosine(spark: SparkSession) -> None:
@@ -119,7 +120,7 @@ def test_functions_of_python_stand_below_and_above(spark: SparkSession) -> None:
 def test_a_wrong_call_is_an_analysis_exception(spark: SparkSession) -> None:
     with pytest.raises(AnalysisException, match="did you mean max-new-tokens"):
         spark.sql("SELECT ai_complete('a', options => map('max_new_token', '3'))")
-    with pytest.raises(AnalysisException, match=r"no/such/pack.*expected"):
+    with pytest.raises(AnalysisException, match="no/such/pack"):
         spark.sql("SELECT ai_embed('a', 'no/such/pack')")
 
 
@@ -174,7 +175,7 @@ def test_spark_shell_and_a_session_that_runs_already(folder: Path, labels: list[
     """
     without = ("--conf", "spark.sql.extensions=")
     said = run(folder, SPARK_HOME / "bin/spark-shell", *ON_TWO_CORES, *without, text=program)
-    assert re.findall(r"^row (\S+) (\S+)$", said, re.MULTILINE) == [tuple(row) for row in labels]
+    assert re.findall(r"\brow (d\d+) (\w+)$", said, re.MULTILINE) == [tuple(row) for row in labels]
 
 
 def test_a_jdbc_client_through_the_thrift_server(folder: Path, labels: list[list[str]]) -> None:

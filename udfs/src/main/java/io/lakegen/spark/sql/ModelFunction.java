@@ -14,12 +14,15 @@ import io.lakegen.task.Option;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.Result;
 import io.lakegen.task.TaskDefinition;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.catalyst.FunctionIdentifier;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.analysis.FunctionRegistryBase;
@@ -178,7 +181,7 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
             task,
             taskValues,
             arguments.size(),
-            uri,
+            qualified(uri),
             pack.orElseThrow().spec().source().id(),
             pack.orElseThrow().sha256(),
             pack.orElseThrow().spec().engine(),
@@ -190,6 +193,16 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
             values.get(RESULT),
             values.get(ON_ERROR));
     return new ModelCall(spec, Scala.seq(call.inputs()));
+  }
+
+  /** A relative path is one of the driver's working directory, and executors have others. */
+  private static String qualified(String uri) {
+    Path path = new Path(uri);
+    try {
+      return path.getFileSystem(hadoopConf()).makeQualified(path).toString();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static Configuration hadoopConf() {
