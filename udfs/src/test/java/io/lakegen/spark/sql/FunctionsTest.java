@@ -22,6 +22,7 @@ import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
 import io.lakegen.task.embed.Embed;
 import io.lakegen.task.generate.Generate;
+import io.lakegen.task.match.Match;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -145,6 +146,9 @@ class FunctionsTest {
             + " spark.lakegen.default.embed)",
         "ai_caption('a.png', 'tiny') | (expected: the bytes of an image file",
         "ai_caption(cast('a' as binary), 'tiny') | (expected: a pack for [image-to-text])",
+        "ai_match(cast('a' as binary), 'tiny') | model: missing (expected: the URI",
+        "ai_match('a.png', 'a boat', 'tiny') | image: 'a.png' of type string (expected: the bytes",
+        "ai_match(cast('a' as binary), cast('a' as binary), 'tiny') | (expected: a text)",
         "ai_complete('a', 'tiny', map('template', '{b}')) | column b (expected: none but the"
             + " arguments, [prompt]"
       })
@@ -269,7 +273,8 @@ class FunctionsTest {
   }
 
   /** A table of texts, or of pictures, in one partition; sorted, since others are spread. */
-  private static Dataset<Row> inputs(String argument) throws IOException {
+  private static Dataset<Row> inputs(TaskDefinition task) throws IOException {
+    String argument = task.data().arguments().get(0).name();
     if (!argument.equals("image")) {
       return spark
           .range(0, 60, 1, 1)
@@ -282,7 +287,11 @@ class FunctionsTest {
         .format("binaryFile")
         .load(FIXTURES + "/git/images")
         .coalesce(1)
-        .selectExpr("content image")
+        .selectExpr("content image", "concat('a lake of ', length, ' boats') text")
+        .select(
+            task.data().arguments().stream()
+                .map(a -> org.apache.spark.sql.functions.col(a.name()))
+                .toArray(org.apache.spark.sql.Column[]::new))
         .sortWithinPartitions("image");
   }
 
@@ -327,6 +336,7 @@ class FunctionsTest {
         Arguments.of(new Embed(), "bert", Map.of()),
         Arguments.of(new Classify(), "distilbert-classification", Map.of()),
         Arguments.of(new Generate(), "gpt2", Map.of("max-new-tokens", "6", "do-sample", "true")),
+        Arguments.of(new Match(), "blip-matching", Map.of("heat-map", "true", "overlay", "16")),
         Arguments.of(new Caption(), "git", Map.of("max-new-tokens", "6")));
   }
 
@@ -335,7 +345,7 @@ class FunctionsTest {
   void resultsHaveTheJobsBits(TaskDefinition task, String fixture, Map<String, String> options)
       throws IOException {
     String pack = FIXTURES + "/" + fixture + "/pack";
-    Dataset<Row> input = inputs(task.data().arguments().get(0).name());
+    Dataset<Row> input = inputs(task);
     Problems problems = new Problems();
     OptionValues values = OptionValues.parse(task.data().allOptions(), options, problems);
     problems.throwIfAny();
