@@ -15,12 +15,7 @@ public final class Tasks {
   /** In the order of help. */
   public static final List<TaskDefinition> ALL =
       List.of(
-          new Embed(),
-          new Classify(),
-          new Match(),
-          new Generate(),
-          new Caption(),
-          new Render());
+          new Embed(), new Classify(), new Match(), new Generate(), new Caption(), new Render());
 
   private Tasks() {}
 

@@ -50,7 +50,8 @@ public record Match() implements TaskDefinition {
                   Argument.Kind.TEXT,
                   Option.ofColumn("text-column", "text", "Column of the texts."))),
           List.of(HEAT_MAP, OVERLAY),
-          new Budget.Unit("tokens of pictures and texts in a batch, padding counted", 8_192, 65_536),
+          new Budget.Unit(
+              "tokens of pictures and texts in a batch, padding counted", 8_192, 65_536),
           256,
           1);
 
@@ -77,7 +78,9 @@ public record Match() implements TaskDefinition {
     if (options.get(HEAT_MAP)) {
       results.add(
           new Result(
-              "words", Result.Type.TEXTS, "with --heat-map: the words of the text, in their order"));
+              "words",
+              Result.Type.TEXTS,
+              "with --heat-map: the words of the text, in their order"));
       results.add(
           new Result(
               "maps",

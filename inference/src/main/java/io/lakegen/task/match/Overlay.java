@@ -5,8 +5,8 @@ import io.lakegen.image.RgbImage;
 
 /**
  * A picture under a heat map. Colours and opacity are those of LAVIS' {@code getAttMap}: the map
- * from its least to its largest value as 0 to 1, in the colours of Matplotlib's {@code jet}, with an
- * opacity of the value's 0.7th power.
+ * from its least to its largest value as 0 to 1, in the colours of Matplotlib's {@code jet}, with
+ * an opacity of the value's 0.7th power.
  */
 final class Overlay {
   private static final double OPACITY_POWER = 0.7;

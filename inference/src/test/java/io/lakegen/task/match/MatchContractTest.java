@@ -30,8 +30,7 @@ class MatchContractTest extends TaskContract<Matcher.Pair, Matcher.Matched> {
   }
 
   static byte[] picture(int number) throws Exception {
-    return Files.readAllBytes(
-        Fixture.folder("blip-matching").resolve("images/" + number + ".png"));
+    return Files.readAllBytes(Fixture.folder("blip-matching").resolve("images/" + number + ".png"));
   }
 
   @Override

@@ -31,8 +31,7 @@ class MatcherTest {
     List<Pair> pairs = new ArrayList<>();
     for (JsonNode row : rows) {
       byte[] file = MatchContractTest.picture(row.path("image").asInt());
-      pairs.add(
-          matcher.prepare(RowInputs.of(0, "image", file, "text", row.path("text").asText())));
+      pairs.add(matcher.prepare(RowInputs.of(0, "image", file, "text", row.path("text").asText())));
     }
     return pairs;
   }
@@ -98,8 +97,7 @@ class MatcherTest {
     Matcher matcher = new Matcher(fixture.model(), HEAT);
     String text = "  na\u00efve \ud83d\udef6\ud83d\udef6 boats, 12!";
     Pair pair =
-        matcher.prepare(
-            RowInputs.of(0, "image", MatchContractTest.picture(0), "text", text));
+        matcher.prepare(RowInputs.of(0, "image", MatchContractTest.picture(0), "text", text));
     assertThat(pair.words().stream().map(Word::text))
         .containsExactly("na\u00efve", "\ud83d\udef6\ud83d\udef6", "boats", ",", "12", "!");
     List<Integer> tokens = pair.words().stream().flatMap(w -> w.tokens().stream()).toList();
@@ -117,8 +115,7 @@ class MatcherTest {
     assertThat(overlays).hasSize(4);
     List<Integer> different = new ArrayList<>();
     for (Object file : overlays) {
-      RgbImage image =
-          ImageDecoder.decode((byte[]) file, Integer.MAX_VALUE, Integer.MAX_VALUE);
+      RgbImage image = ImageDecoder.decode((byte[]) file, Integer.MAX_VALUE, Integer.MAX_VALUE);
       assertThat(image.width()).isEqualTo(48);
       assertThat(image.height()).isEqualTo(32);
       different.add(Arrays.hashCode(image.pixels()));

@@ -177,7 +177,8 @@ class FunctionsTest {
     String plan =
         spark
             .sql(
-                "explain select ai_shout(cast(id as string), 'tiny', map('num_times', 2)) from range(3)")
+                "explain select ai_shout(cast(id as string), 'tiny', map('num_times', 2)) from"
+                    + " range(3)")
             .head()
             .getString(0);
     assertThat(plan).contains("ModelScoring ai_shout(", "model=", "device=auto", "num-times=2");
@@ -420,7 +421,8 @@ class FunctionsTest {
         .hasStackTraceContaining("vectors of 1 and 2 numbers");
     assertThat(
             rows(
-                "select ai_similarity(ai_embed('a boat', 'tiny'), ai_embed('a boat', 'tiny')) > 0.999"))
+                "select ai_similarity(ai_embed('a boat', 'tiny'), ai_embed('a boat', 'tiny')) >"
+                    + " 0.999"))
         .containsExactly("[true]");
   }
 }
