@@ -96,8 +96,8 @@ public record Match() implements TaskDefinition {
           new Result(
               "overlays",
               Result.Type.IMAGES,
-              "with --overlay: for each word a PNG of the picture under the word's map: clear at its"
-                  + " least value, then blue, green, and red at its largest"));
+              "with --overlay: for each word a PNG of the picture under the word's map: clear at"
+                  + " its least value, then blue, green, and red at its largest"));
     }
     return results;
   }

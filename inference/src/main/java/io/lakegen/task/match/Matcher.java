@@ -139,7 +139,7 @@ final class Matcher implements Task<Matcher.Pair, Matcher.Matched> {
       NDList outputs = graph.run(inputs);
       float[] logits = outputs.get(0).toFloatArray();
       float[] cosines = outputs.get(1).toFloatArray();
-      float[] maps = heatMap ? outputs.get(2).toFloatArray() : null;
+      float[] maps = heatMap ? maps(outputs.get(2), batch.size() * length) : null;
       float[] largest = heatMap ? outputs.get(3).toFloatArray() : null;
       List<Matched> results = new ArrayList<>(batch.size());
       for (int i = 0; i < batch.size(); i++) {
@@ -176,7 +176,23 @@ final class Matcher implements Task<Matcher.Pair, Matcher.Matched> {
     return (float) probability;
   }
 
+  private float[] maps(NDArray output, int tokens) {
+    MatchSpec.HeatMap size = spec.heatMap().orElseThrow();
+    float[] maps = output.toFloatArray();
+    if (maps.length != tokens * size.height() * size.width()) {
+      throw new IllegalStateException(
+          "heat maps: "
+              + maps.length
+              + " values (expected: "
+              + tokens * size.height() * size.width()
+              + ", the pack's height times width for each token)");
+    }
+    return maps;
+  }
+
   /**
+   * The maps of a row's words.
+   *
    * @param maps of all tokens of the batch, relative to their row's largest value
    * @param first the row's first token
    */
