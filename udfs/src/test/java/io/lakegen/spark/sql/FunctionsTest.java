@@ -22,6 +22,7 @@ import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
 import io.lakegen.task.embed.Embed;
 import io.lakegen.task.generate.Generate;
+import io.lakegen.task.match.Match;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -154,6 +155,9 @@ class FunctionsTest {
             + " spark.lakegen.default.embed)",
         "ai_caption('a.png', 'tiny') | (expected: the bytes of an image file",
         "ai_caption(cast('a' as binary), 'tiny') | (expected: a pack for [image-to-text])",
+        "ai_match(cast('a' as binary), 'tiny') | model: missing (expected: the URI",
+        "ai_match('a.png', 'a boat', 'tiny') | image: 'a.png' of type string (expected: the bytes",
+        "ai_match(cast('a' as binary), cast('a' as binary), 'tiny') | (expected: a text)",
         "ai_complete('a', 'tiny', map('template', '{b}')) | column b (expected: none but the"
             + " arguments, [prompt]"
       })
@@ -259,7 +263,8 @@ class FunctionsTest {
     String plan =
         spark
             .sql(
-                "explain select ai_shout(cast(id as string), 'tiny', map('num_times', 2)) from range(3)")
+                "explain select ai_shout(cast(id as string), 'tiny', map('num_times', 2)) from"
+                    + " range(3)")
             .head()
             .getString(0);
     assertThat(plan).contains("ModelScoring ai_shout(", "model=", "device=auto", "num-times=2");
@@ -398,7 +403,8 @@ class FunctionsTest {
   }
 
   /** A table of texts, or of pictures, in one partition; sorted, since others are spread. */
-  private static Dataset<Row> inputs(String argument) throws IOException {
+  private static Dataset<Row> inputs(TaskDefinition task) throws IOException {
+    String argument = task.data().arguments().get(0).name();
     if (!argument.equals("image")) {
       return spark
           .range(0, 60, 1, 1)
@@ -411,7 +417,11 @@ class FunctionsTest {
         .format("binaryFile")
         .load(FIXTURES + "/git/images")
         .coalesce(1)
-        .selectExpr("content image")
+        .selectExpr("content image", "concat('a lake of ', length, ' boats') text")
+        .select(
+            task.data().arguments().stream()
+                .map(a -> org.apache.spark.sql.functions.col(a.name()))
+                .toArray(org.apache.spark.sql.Column[]::new))
         .sortWithinPartitions("image");
   }
 
@@ -456,6 +466,7 @@ class FunctionsTest {
         Arguments.of(new Embed(), "bert", Map.of()),
         Arguments.of(new Classify(), "distilbert-classification", Map.of()),
         Arguments.of(new Generate(), "gpt2", Map.of("max-new-tokens", "6", "do-sample", "true")),
+        Arguments.of(new Match(), "blip-matching", Map.of("heat-map", "true", "overlay", "16")),
         Arguments.of(new Caption(), "git", Map.of("max-new-tokens", "6")));
   }
 
@@ -464,7 +475,7 @@ class FunctionsTest {
   void resultsHaveTheJobsBits(TaskDefinition task, String fixture, Map<String, String> options)
       throws IOException {
     String pack = FIXTURES + "/" + fixture + "/pack";
-    Dataset<Row> input = inputs(task.data().arguments().get(0).name());
+    Dataset<Row> input = inputs(task);
     Problems problems = new Problems();
     OptionValues values = OptionValues.parse(task.data().allOptions(), options, problems);
     problems.throwIfAny();
@@ -542,7 +553,8 @@ class FunctionsTest {
         .hasMessageContaining("`ai_similarity`");
     assertThat(
             rows(
-                "select ai_similarity(ai_embed('a boat', 'tiny'), ai_embed('a boat', 'tiny')) > 0.999"))
+                "select ai_similarity(ai_embed('a boat', 'tiny'), ai_embed('a boat', 'tiny')) >"
+                    + " 0.999"))
         .containsExactly("[true]");
   }
 }
