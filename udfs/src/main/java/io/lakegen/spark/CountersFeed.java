@@ -6,7 +6,7 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.function.Consumer;
 
-/** Hands on what has come to the counters of a partition since the last time. */
+/** Hands on what has come to the counters of a partition since the last time. Thread-safe. */
 final class CountersFeed {
   private final ScoringStats stats;
   private final Consumer<Map<Counter, Long>> target;
@@ -19,11 +19,11 @@ final class CountersFeed {
   }
 
   /** Takes a bad row out of the counts. */
-  void uncount() {
+  synchronized void uncount() {
     uncounted++;
   }
 
-  void send() {
+  synchronized void send() {
     EnumMap<Counter, Long> amounts = new EnumMap<>(Counter.class);
     for (Counter counter : Counter.values()) {
       long now =

@@ -1,7 +1,6 @@
 package io.lakegen.jobs.run;
 
 import io.lakegen.batch.ScoringStats.Counter;
-import io.lakegen.spark.CountersAccumulator;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Locale;
@@ -11,6 +10,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import org.apache.spark.SparkContext;
 import org.apache.spark.scheduler.AccumulableInfo;
 import org.apache.spark.scheduler.SparkListener;
@@ -21,14 +21,14 @@ import scala.jdk.javaapi.CollectionConverters;
 /**
  * Prints how far a run has come: one line that is written over on a terminal, a line every ten
  * seconds elsewhere. The counts of running tasks come with the executors' heartbeats, those of
- * finished tasks from the accumulator.
+ * finished tasks from the chunks' accumulators.
  */
 final class Progress extends SparkListener implements AutoCloseable {
   static final String COUNTERS = "lakegen";
 
   private final String job;
   private final LongSupplier total;
-  private final CountersAccumulator finished;
+  private final Supplier<Map<Counter, Long>> finished;
   private final Map<Long, Map<Counter, Long>> running = new ConcurrentHashMap<>();
   private final SparkContext context;
   private final PrintStream out;
@@ -40,7 +40,7 @@ final class Progress extends SparkListener implements AutoCloseable {
   Progress(
       String job,
       LongSupplier total,
-      CountersAccumulator finished,
+      Supplier<Map<Counter, Long>> finished,
       SparkContext context,
       PrintStream out) {
     this.job = job;
@@ -104,7 +104,7 @@ final class Progress extends SparkListener implements AutoCloseable {
   }
 
   private long sum(Counter counter) {
-    long sum = finished.value().getOrDefault(counter, 0L);
+    long sum = finished.get().getOrDefault(counter, 0L);
     for (Map<Counter, Long> task : running.values()) {
       sum += task.getOrDefault(counter, 0L);
     }
