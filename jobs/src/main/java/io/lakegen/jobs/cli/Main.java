@@ -9,12 +9,14 @@ import io.lakegen.jobs.run.Jobs;
 import io.lakegen.jobs.run.ObjectStores;
 import io.lakegen.jobs.run.OutputStatus;
 import io.lakegen.jobs.run.RunSummary;
+import io.lakegen.jobs.run.Terminal;
 import io.lakegen.model.EngineVersions;
 import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
 import io.lakegen.spark.ExecutorModels;
 import io.lakegen.spark.LakegenPlugin;
+import io.lakegen.spark.LocalPreload;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.Result;
 import io.lakegen.task.TaskDefinition;
@@ -39,8 +41,11 @@ public final class Main {
   static final int INVALID_ARGUMENTS = 2;
   static final int ERROR_BUDGET_EXCEEDED = 3;
 
+  private static final String DEFAULT_MASTER = "local[*]";
+
   private final PrintStream out;
   private final PrintStream err;
+  private final Phases phases = new Phases();
 
   private Main(PrintStream out, PrintStream err) {
     this.out = out;
@@ -100,7 +105,7 @@ public final class Main {
         new Tool(
             new CommandLine(show),
             spark -> {
-              show.run(spark.get(), out, Console.columns());
+              show.run(spark.get(), out, Terminal.columns());
               return GOOD;
             }),
         new Tool(new CommandLine(pack), spark -> pack.run(out) ? GOOD : FAILURE),
@@ -118,6 +123,7 @@ public final class Main {
       err.println("lakegen " + tool.name() + ": " + e.getMessage());
       return INVALID_ARGUMENTS;
     }
+    Logs.configure(false);
     boolean ownSession = SparkSession.getDefaultSession().isEmpty();
     try {
       return tool.action().run(() -> session(tool.name()));
@@ -184,21 +190,27 @@ public final class Main {
     }
     Problems problems = new Problems();
     JobSpec spec = command.parse(parsed, problems);
+    Logs.configure(command.isVerbose());
+    phases.done("command line");
     boolean ownSession = SparkSession.getDefaultSession().isEmpty();
+    Optional<LocalPreload> preload = ownSession ? loadAhead(spec) : Optional.empty();
     SparkSession spark = session(task.data().name(), spec.options());
+    phases.done("Spark's start");
+    int status = FAILURE;
     try {
       Job job = Jobs.check(spark, spec, problems);
+      phases.done("checks");
       if (spec.options().get(JobOptions.DRY_RUN)) {
         describe(job);
-        return GOOD;
+        status = GOOD;
+      } else {
+        status = report(job, Jobs.run(spark, job, err));
       }
-      return report(job, Jobs.run(spark, job, err));
     } catch (InvalidArgumentsException e) {
-      int status = invalid(task.data().name(), e.problems());
+      status = invalid(task.data().name(), e.problems());
       if (spec.options().get(JobOptions.MODEL) == null) {
         PacksAtHand.ofMachine().lines(task, args).forEach(err::println);
       }
-      return status;
     } catch (Exception e) {
       Throwable cause = rootCause(e);
       err.println(
@@ -209,12 +221,45 @@ public final class Main {
               + ": "
               + cause.getMessage());
       LoggerFactory.getLogger(Main.class).debug("the job failed", e);
-      return FAILURE;
     } finally {
+      phases.done("run");
       if (ownSession) {
         spark.stop();
-        ExecutorModels.close();
+        if (status != INVALID_ARGUMENTS) {
+          // A mistake is told at once, whatever a large model still needs.
+          close(preload);
+        }
+        phases.done("stop");
       }
+      if (command.isVerbose()) {
+        phases.print(err);
+      }
+    }
+    return status;
+  }
+
+  /** Only with the embedded Spark's own settings is it known beforehand what a task will have. */
+  private static Optional<LocalPreload> loadAhead(JobSpec spec) {
+    String model = spec.options().get(JobOptions.MODEL);
+    SparkConf conf = new SparkConf();
+    boolean isDefault =
+        conf.get("spark.master", DEFAULT_MASTER).equals(DEFAULT_MASTER)
+            && !conf.contains("spark.task.cpus")
+            && !conf.contains("spark.default.parallelism");
+    return model == null || spec.options().get(JobOptions.DRY_RUN) || !isDefault
+        ? Optional.empty()
+        : Optional.of(
+            LocalPreload.start(spec.task(), model, spec.options().get(JobOptions.DEVICE), 1));
+  }
+
+  private static void close(Optional<LocalPreload> preload) {
+    try {
+      if (preload.isPresent()) {
+        preload.get().join();
+      }
+      ExecutorModels.close();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -224,7 +269,7 @@ public final class Main {
 
   private static SparkSession session(String job, OptionValues options) {
     SparkConf conf = new SparkConf();
-    conf.setIfMissing("spark.master", "local[*]");
+    conf.setIfMissing("spark.master", DEFAULT_MASTER);
     conf.setIfMissing("spark.app.name", "lakegen " + job);
     conf.setIfMissing("spark.ui.showConsoleProgress", "false");
     // The counts of running tasks come with the heartbeats.
@@ -242,8 +287,8 @@ public final class Main {
   }
 
   /**
-   * In local mode the pack would be loaded before this JVM has checked it: executors of clusters
-   * have nothing else to do meanwhile.
+   * Executors of clusters load the pack as they start; in local mode {@link LocalPreload} does it
+   * sooner.
    */
   private static void preload(OptionValues options, SparkConf conf) {
     String model = options.get(JobOptions.MODEL);

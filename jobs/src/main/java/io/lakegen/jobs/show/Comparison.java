@@ -371,7 +371,7 @@ final class Comparison {
   }
 
   private static String value(ShownColumn column, Row row) {
-    return Terminal.text(column, row.getAs(column.name()));
+    return TextView.text(column, row.getAs(column.name()));
   }
 
   JobOutput a() {

@@ -270,7 +270,7 @@ final class Page {
 
   private static String text(ShownColumn column, Row row) {
     Object value = row.getAs(column.name());
-    return value == null ? "" : Values.cut(Terminal.text(column, value).strip(), MOST_TEXT);
+    return value == null ? "" : Values.cut(TextView.text(column, value).strip(), MOST_TEXT);
   }
 
   private void sheet(JobOutput output, List<Row> sample, List<ShownColumn> shown) {

@@ -50,17 +50,17 @@ public final class Show {
     problems.throwIfAny();
     int rows = limit != null ? limit : html == null ? TERMINAL_ROWS : PAGE_ROWS;
     JobOutput a = new JobOutput(spark, output, where);
-    Terminal terminal = new Terminal(out, columns);
+    TextView view = new TextView(out, columns);
     if (other == null) {
       if (html == null) {
-        terminal.print(a, rows);
+        view.print(a, rows);
         return;
       }
       write(Page.of(a, rows), html);
     } else {
       Comparison comparison = new Comparison(a, new JobOutput(spark, other, where), rows);
       if (html == null) {
-        terminal.print(comparison);
+        view.print(comparison);
         return;
       }
       write(Page.of(comparison), html);

@@ -15,7 +15,7 @@ import java.util.stream.Stream;
 import org.apache.spark.sql.Row;
 
 /** Prints an output, or two of them, for people. */
-final class Terminal {
+final class TextView {
   /** Characters of a text that are printed. */
   private static final int MOST_TEXT = 1_200;
 
@@ -31,7 +31,7 @@ final class Terminal {
    * @param width columns of the terminal
    */
   @SuppressWarnings("MissingSummary")
-  Terminal(PrintStream out, int width) {
+  TextView(PrintStream out, int width) {
     this.out = out;
     this.width = Math.max(40, width);
   }

@@ -4,17 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
 
-class TerminalTest {
+class TextViewTest {
   @Test
   void textsAreWrappedBehindTheirNames() {
-    assertThat(Terminal.wrap("1.  text  ", "one two three four five six seven", 40))
+    assertThat(TextView.wrap("1.  text  ", "one two three four five six seven", 40))
         .containsExactly("1.  text  one two three four five six", "          seven");
-    assertThat(Terminal.wrap("  ", "a\n\nb", 40)).containsExactly("  a", "  ", "  b");
+    assertThat(TextView.wrap("  ", "a\n\nb", 40)).containsExactly("  a", "  ", "  b");
   }
 
   @Test
   void aTextWithoutSpacesIsWrappedToo() {
-    assertThat(Terminal.wrap("", "x".repeat(45), 40)).containsExactly("x".repeat(40), "xxxxx");
+    assertThat(TextView.wrap("", "x".repeat(45), 40)).containsExactly("x".repeat(40), "xxxxx");
   }
 
   @Test
