@@ -36,9 +36,10 @@ final class ProgressLine {
    * @param columns most characters; what matters least is left out
    */
   String of(Sample now, int columns) {
-    while (!samples.isEmpty()
-        && (samples.peekLast().done() == 0
-            || samples.peekFirst().seconds() < now.seconds() - WINDOW_SECONDS)) {
+    if (now.done() == 0) {
+      samples.clear();
+    }
+    while (samples.size() > 1 && samples.peekFirst().seconds() < now.seconds() - WINDOW_SECONDS) {
       samples.removeFirst();
     }
     samples.addLast(now);
@@ -47,7 +48,7 @@ final class ProgressLine {
       parts.add(job + ": starting, " + duration(now.seconds()));
       return fit(parts, columns);
     }
-    double total = Math.max(now.about(), now.done());
+    double total = Math.max((double) now.about(), now.done());
     parts.add(
         String.format(
             Locale.ROOT,

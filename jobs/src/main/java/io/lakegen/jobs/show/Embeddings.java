@@ -1,6 +1,7 @@
 package io.lakegen.jobs.show;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -71,7 +72,7 @@ final class Embeddings {
     double[] mean = new double[length];
     for (float[] vector : vectors) {
       for (int i = 0; i < length; i++) {
-        mean[i] += vector[i] / size;
+        mean[i] += (double) vector[i] / size;
       }
     }
     double[][] centred = new double[size][length];
@@ -81,6 +82,10 @@ final class Embeddings {
         centred[r][i] = vectors[r][i] - mean[i];
         variance += centred[r][i] * centred[r][i];
       }
+    }
+    double squares = Arrays.stream(norms).map(n -> n * n).sum();
+    if (variance <= 1e-12 * squares) {
+      return new Plane(new double[size][2], 0);
     }
     double[] first = component(centred, length, null);
     double[] second = component(centred, length, first);
@@ -97,7 +102,7 @@ final class Embeddings {
       point[0] /= most;
       point[1] /= most;
     }
-    return new Plane(points, variance == 0 ? 0 : shown / variance);
+    return new Plane(points, shown / variance);
   }
 
   private static double[] component(double[][] rows, int length, double[] without) {
