@@ -8,10 +8,16 @@ import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.count;
 import static org.apache.spark.sql.functions.explode;
 import static org.apache.spark.sql.functions.expr;
+import static org.apache.spark.sql.functions.floor;
+import static org.apache.spark.sql.functions.greatest;
+import static org.apache.spark.sql.functions.least;
+import static org.apache.spark.sql.functions.length;
 import static org.apache.spark.sql.functions.lit;
 import static org.apache.spark.sql.functions.max;
 import static org.apache.spark.sql.functions.min;
+import static org.apache.spark.sql.functions.not;
 import static org.apache.spark.sql.functions.struct;
+import static org.apache.spark.sql.functions.when;
 
 import io.lakegen.jobs.show.ShownColumn.Kind;
 import java.util.ArrayList;
@@ -23,6 +29,7 @@ import org.apache.spark.sql.Column;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.IntegralType;
 
 /**
  * How the values are spread that a task measures: numbers, lengths of texts, and labels, over all
@@ -116,30 +123,22 @@ final class Measures {
       Column value = col("`" + column.name() + "`");
       if (column.is(Kind.NUMBER)) {
         boolean whole =
-            output.good().schema().apply(column.name()).dataType()
-                instanceof org.apache.spark.sql.types.IntegralType;
+            output.good().schema().apply(column.name()).dataType() instanceof IntegralType;
         Column number = value.cast(DataTypes.DoubleType);
         measures.add(
             new Measure(
-                column.name(),
-                org.apache.spark.sql.functions.when(number.isNaN(), lit(null)).otherwise(number),
-                false,
-                whole));
+                column.name(), when(number.isNaN(), lit(null)).otherwise(number), false, whole));
       } else if (column.is(Kind.TEXT)) {
         measures.add(new Measure(column.name(), value, true, false));
         measures.add(
             new Measure(
                 column.name() + " (characters)",
-                org.apache.spark.sql.functions.length(value).cast(DataTypes.DoubleType),
+                length(value).cast(DataTypes.DoubleType),
                 false,
                 true));
       } else if (column.is(Kind.BOOLEAN)) {
         measures.add(
-            new Measure(
-                column.name(),
-                org.apache.spark.sql.functions.when(value, "yes").otherwise("no"),
-                true,
-                false));
+            new Measure(column.name(), when(value, "yes").when(not(value), "no"), true, false));
       }
     }
     return measures;
@@ -168,10 +167,9 @@ final class Measures {
   }
 
   private static Column binOf(Column value, Bins bins) {
-    Column bin =
-        org.apache.spark.sql.functions.floor(value.minus(bins.least()).divide(bins.width()));
-    return org.apache.spark.sql.functions.greatest(
-        lit(0L), org.apache.spark.sql.functions.least(lit(bins.count() - 1L), bin));
+    Column bin = floor(value.minus(bins.least()).divide(bins.width()));
+    // greatest() and least() pass over nulls, which belong to no bin.
+    return when(value.isNotNull(), greatest(lit(0L), least(lit(bins.count() - 1L), bin)));
   }
 
   private static Map<Integer, Map<String, Long>> counts(Dataset<Row> good, List<Column> bars) {

@@ -326,7 +326,8 @@ final class Page {
       }
       boolean isMain =
           column.is(Kind.TEXT)
-              && (column.equals(output.results().get(0)) || column.equals(output.inputs().get(0)));
+              && Stream.of(output.results(), output.inputs())
+                  .anyMatch(c -> !c.isEmpty() && column.equals(c.get(0)));
       if (isMain) {
         html.append(first ? "" : "<br>").append(Html.escape(text(column, row)));
         first = false;
