@@ -45,10 +45,12 @@ def lines(packages: list[dict], sizes: list[tuple[int, bool]]) -> list[str]:
     unknown = sum(bytes_ == 0 for bytes_, _ in remote)
     if unknown:
         text += f", {unknown} of unknown size"
-    large = ", ".join(f"{name} {bytes_ / 1e6:,.0f} MB" for bytes_, name in sorted(remote, reverse=True) if bytes_ > LARGE)
+    large = ", ".join(
+        f"{name} {bytes_ / 1e6:,.0f} MB" for bytes_, name in sorted(remote, reverse=True) if bytes_ > LARGE
+    )
     told = [text + (f" ({large})" if large else "")]
     if any(package["metadata"]["name"].startswith("nvidia-") for package in packages):
-        told.append("pip's configuration gives torch for CUDA; the export needs a CPU only, and a wheel of that is smaller")
+        told.append("pip's configuration gives torch for CUDA; the CPU's, which is smaller, is enough")
     return told
 
 

@@ -66,7 +66,9 @@ def main(arguments: Sequence[str]) -> int:
     except (ValueError, OSError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
-    print(f"done in {time.monotonic() - start:.0f} s; ./lakegen pack check {request.out} proves the pack on this machine")
+    print(
+        f"done in {time.monotonic() - start:.0f} s; ./lakegen pack check {request.out} proves the pack on this machine"
+    )
     return 0
 
 

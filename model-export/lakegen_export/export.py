@@ -39,7 +39,7 @@ class Checkpoint:
 
 
 def export(request: Request, report: Callable[[str], None] = print) -> None:
-    """Writes the pack and says what it is; ValueError with what to change when the model or the request can't be served."""
+    """Writes the pack; ValueError with what to change when the model or the request can't be served."""
     if request.out.exists():
         raise ValueError(f"out: {request.out} exists (expected: a new folder)")
     where, options = _locate(request.model)
