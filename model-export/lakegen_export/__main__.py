@@ -1,7 +1,9 @@
 """Command line: python -m lakegen_export."""
 
 import argparse
+import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +14,15 @@ from .export import Request, export
 from .families import FAMILIES, supported
 from .families.encoder import Pooling
 
+PROGRAM = os.environ.get("LAKEGEN_PROGRAM", "python -m lakegen_export")
+"""What the user called: the launcher says so."""
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def parse(arguments: Sequence[str]) -> Request:
     parser = argparse.ArgumentParser(
-        prog="python -m lakegen_export",
+        prog=PROGRAM,
         description="Turns a Hugging Face or diffusers model into a Lakegen model pack and proves it equal.",
         epilog=f"supported architectures: {', '.join(supported())}",
     )
@@ -59,12 +64,19 @@ def parse(arguments: Sequence[str]) -> Request:
 
 def main(arguments: Sequence[str]) -> int:
     """0: the pack is written; 1: the model can't be exported; argparse exits with 2 on invalid arguments."""
-    logging.disable_progress_bar()
+    request = parse(arguments)
+    if Path(request.model).exists() or not sys.stderr.isatty():
+        # Loading from disk takes no time worth a bar; a download from the hub does.
+        logging.disable_progress_bar()
+    start = time.monotonic()
     try:
-        export(parse(arguments))
+        export(request, lambda line: print(line, flush=True))
     except (ValueError, OSError) as error:
-        print(f"lakegen_export: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
+    print(
+        f"done in {time.monotonic() - start:.0f} s; ./lakegen pack check {request.out} proves the pack on this machine"
+    )
     return 0
 
 

@@ -24,7 +24,12 @@ def run(capsys, *arguments) -> tuple[int, str]:
 
 def test_exports_and_prints_the_difference(source, tmp_path, capsys):
     assert command.main(["--model", str(source("gpt2")), "--out", str(tmp_path / "pack")]) == 0
-    assert "decoder: largest difference" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "decoder: exporting graph 1 of 1" in out
+    assert re.search(r"decoder: [\d.]+ MB, [\d.]+ s", out)
+    assert "decoder: largest difference" in out
+    assert re.search(r"decoder.pt +[\d.]+ MB", out)
+    assert re.search(r"fidelity: largest difference .* lowest cosine (1.000000|0.99999\d)", out)
     assert (tmp_path / "pack" / "pack.json").is_file()
 
 

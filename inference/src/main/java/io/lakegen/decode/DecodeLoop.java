@@ -10,6 +10,7 @@ import io.lakegen.model.OutOfMemory;
 import io.lakegen.model.PackSpec;
 import io.lakegen.task.Budget;
 import io.lakegen.task.OptionValues;
+import io.lakegen.task.Steps;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -38,6 +39,9 @@ public final class DecodeLoop<C> {
    * the slots joins at once.
    */
   private static final int JOIN_SHARE = 8;
+
+  /** Steps between two words on how far the call has come. */
+  private static final int TOLD_STEPS = 8;
 
   private final LoadedModel model;
   private final ContextEncoder<C> encoder;
@@ -111,17 +115,29 @@ public final class DecodeLoop<C> {
     // All rows of a buffer have as many slots as the neediest: one long prompt must not make the
     // slots of short ones long, so the prompts go by classes.
     Deque<Group> waiting = new ArrayDeque<>();
+    Runnable told = () -> Steps.done(share(groups));
     for (Group group : byNeed) {
       if (!waiting.isEmpty() && need(group) * 2 < need(waiting.peekFirst())) {
-        drain(waiting);
+        drain(waiting, told);
       }
       waiting.add(group);
     }
-    drain(waiting);
+    drain(waiting, told);
     List<List<DecodedSequence>> results = new ArrayList<>();
     requests.forEach(r -> results.add(new ArrayList<>()));
     groups.forEach(g -> results.get(g.number).addAll(g.finished));
     return results;
+  }
+
+  /** Sequences that are done, and of the others the share of the tokens that they may have. */
+  private static double share(List<Group> groups) {
+    double done = 0;
+    for (Group group : groups) {
+      int tokens =
+          group.rows.isEmpty() ? 0 : group.rows.get(0).size() - group.request.tokens().length;
+      done += group.done ? 1 : Math.min(1, (double) tokens / group.request.maxNewTokens());
+    }
+    return done / groups.size();
   }
 
   private int slotCapacity(Group group) {
@@ -141,7 +157,7 @@ public final class DecodeLoop<C> {
     return slotCapacity(group) + contextCapacity(group);
   }
 
-  private void drain(Deque<Group> waiting) {
+  private void drain(Deque<Group> waiting, Runnable told) {
     while (!waiting.isEmpty()) {
       int slots = waiting.stream().mapToInt(this::slotCapacity).max().orElseThrow();
       int context = waiting.stream().mapToInt(this::contextCapacity).max().orElseThrow();
@@ -151,7 +167,7 @@ public final class DecodeLoop<C> {
       int rows = (int) Math.max(1, Math.min(fit, waiting.size())) * perGroup;
       List<Group> live = new ArrayList<>();
       try (SlotBatch<C> batch = new SlotBatch<>(model, encoder, rows, slots, context)) {
-        drain(waiting, live, batch);
+        drain(waiting, live, batch, told);
       } catch (RuntimeException | OutOfMemoryError e) {
         if (!OutOfMemory.isCauseOf(e) || rows == perGroup) {
           throw e;
@@ -167,10 +183,11 @@ public final class DecodeLoop<C> {
     }
   }
 
-  private void drain(Deque<Group> waiting, List<Group> live, SlotBatch<C> batch) {
+  private void drain(Deque<Group> waiting, List<Group> live, SlotBatch<C> batch, Runnable told) {
     int perGroup = strategy.rowsPerGroup();
     int atOnce = Math.max(1, batch.free() / perGroup / JOIN_SHARE);
     int places = batch.free() / perGroup;
+    int steps = 0;
     while (!waiting.isEmpty() || !live.isEmpty()) {
       if (Thread.interrupted()) {
         throw new CancellationException("decoding was stopped");
@@ -187,6 +204,9 @@ public final class DecodeLoop<C> {
           strategy.advance(batch.step(step), batch.rows(), batch);
         }
         live.removeIf(g -> g.done);
+        if (++steps % TOLD_STEPS == 0) {
+          told.run();
+        }
       }
     }
   }

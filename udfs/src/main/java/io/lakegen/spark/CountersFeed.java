@@ -6,7 +6,7 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.function.Consumer;
 
-/** Hands on what has come to the counters of a partition since the last time. */
+/** Hands on what has come to the counters of a partition since the last time. Thread-safe. */
 final class CountersFeed {
   private final ScoringStats stats;
   private final Consumer<Map<Counter, Long>> target;
@@ -17,7 +17,7 @@ final class CountersFeed {
     this.target = target;
   }
 
-  void send() {
+  synchronized void send() {
     EnumMap<Counter, Long> amounts = new EnumMap<>(Counter.class);
     for (Counter counter : Counter.values()) {
       long now = stats.value(counter);

@@ -143,6 +143,11 @@ public final class ScoredRows<R> implements Iterator<ScoredRows.Outcome<R>> {
         next.row(), next.error() == null ? task.values(next.result()) : List.of(), next.error());
   }
 
+  /** Hands on what has come to the counters, also while a row takes its time. Thread-safe. */
+  void sendCounts() {
+    feed.send();
+  }
+
   /** Addresses of the GPUs that Spark assigned to the task of this thread. */
   public static List<String> gpuAddresses() {
     ResourceInformation gpus = TaskContext.get().resourcesJMap().get("gpu");

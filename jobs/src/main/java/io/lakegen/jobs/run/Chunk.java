@@ -54,6 +54,7 @@ final class Chunk {
   private final List<Address> ranges;
   private final CompletableFuture<Void> ending = new CompletableFuture<>();
   private final List<Outcome> outcomes = new ArrayList<>();
+  private final List<Commit.Pace> pace = new ArrayList<>();
   private long start;
 
   Chunk(SparkSession spark, Job job, String runId, int number, List<Address> ranges) {
@@ -172,6 +173,9 @@ final class Chunk {
       committer.onTaskCommit(outcome.commit());
       synchronized (Chunk.this) {
         outcomes.add(outcome);
+        long before = pace.isEmpty() ? 0 : pace.get(pace.size() - 1).rows();
+        pace.add(
+            new Commit.Pace(Math.round(seconds() * 1000) / 1e3, before + outcome.counts().input()));
         if (outcomes.size() >= Math.max(1, tasks - concurrentTasks)) {
           ending.complete(null);
         }
@@ -292,6 +296,11 @@ final class Chunk {
     Map<String, Long> errors = new TreeMap<>();
     outcomes.forEach(o -> o.errors().forEach((type, n) -> errors.merge(type, n, Long::sum)));
     return errors;
+  }
+
+  /** How far it had come whenever a task ended. */
+  synchronized List<Commit.Pace> pace() {
+    return List.copyOf(pace);
   }
 
   double seconds() {

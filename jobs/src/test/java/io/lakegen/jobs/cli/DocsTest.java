@@ -48,7 +48,7 @@ class DocsTest {
       }
       common.retainAll(rows);
     }
-    common.add(row(JobCommand.CONFIG));
+    common.addAll(JobCommand.COMMAND_LINE.stream().map(DocsTest::row).toList());
     return common;
   }
 
@@ -115,7 +115,7 @@ class DocsTest {
 
   private static List<String> commonTable(Set<String> common) {
     List<String> table = new ArrayList<>(List.of("| option | |", "|---|---|"));
-    table.add(row(JobCommand.CONFIG));
+    JobCommand.COMMAND_LINE.forEach(o -> table.add(row(o)));
     JobSpec.allOptions(Tasks.ALL.get(0)).stream()
         .map(DocsTest::row)
         .filter(common::contains)
