@@ -19,6 +19,9 @@ public final class Remaining {
   /** A guess for large files that can only be read from their start. */
   private static final long BYTES_PER_ROW = 200;
 
+  /** The same for shards of pictures. */
+  private static final long BYTES_PER_SAMPLE = 50_000;
+
   private final InputFormat format;
   private final InputReader reader;
   private final boolean wholeFiles;
@@ -62,12 +65,13 @@ public final class Remaining {
             sample.range(sample.start(), Math.min(sample.end(), sample.start() + SAMPLE_BYTES));
       }
       // Of Parquet only the footer is read.
-      if (format == InputFormat.parquet || sample.size() <= SAMPLE_BYTES) {
+      if (format == InputFormat.parquet
+          || (format != InputFormat.tar && sample.size() <= SAMPLE_BYTES)) {
         learn(reader.count(schema, List.of(List.of(sample)))[0], sample.size());
       }
     }
     if (knownRows == 0) {
-      learn(1, BYTES_PER_ROW);
+      learn(1, format == InputFormat.tar ? BYTES_PER_SAMPLE : BYTES_PER_ROW);
     }
   }
 
