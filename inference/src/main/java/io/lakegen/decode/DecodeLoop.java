@@ -51,7 +51,7 @@ public final class DecodeLoop<C> {
   private final LoadedModel model;
   private final ContextEncoder<C> encoder;
   private final DecodingStrategy strategy;
-  private final int prefix;
+  private final SlotSizes sizes;
   private final Budget budget;
   private final BudgetUnit unit;
 
@@ -87,7 +87,7 @@ public final class DecodeLoop<C> {
                 () ->
                     new IllegalArgumentException(
                         "generation: missing (expected: a model that generates text)"));
-    this.prefix = spec.cache().orElseThrow().prefix();
+    this.sizes = SlotSizes.of(model);
     LogitsProcessors processors = new LogitsProcessors(options, generation);
     StoppingCriteria stopping =
         new StoppingCriteria(
@@ -115,7 +115,7 @@ public final class DecodeLoop<C> {
         groups.add(new Group(requests.get(i), i, sequence));
       }
     }
-    if (unit == BudgetUnit.SLOTS && encoder.seesTokensOnly()) {
+    if (unit == BudgetUnit.SLOTS && sizes.prefix() == 0 && encoder.seesTokensOnly()) {
       SharedPrefix[] shared =
           SharedPrefix.find(requests.stream().map(DecodeRequest::tokens).toList());
       groups.forEach(
@@ -147,7 +147,7 @@ public final class DecodeLoop<C> {
     int prompt = group.request.tokens().length;
     int last = prompt + group.request.maxNewTokens() - 1;
     // A row that starts again after out of memory is prefilled with all it has.
-    return SlotBatch.slotCapacity(prefix, last, last);
+    return sizes.capacity(last, last);
   }
 
   private int contextCapacity(Group group) {
@@ -213,7 +213,7 @@ public final class DecodeLoop<C> {
             .map(g -> g.shared)
             .filter(Objects::nonNull)
             .distinct()
-            .mapToLong(PrefixStore::slots)
+            .mapToLong(p -> PrefixStore.slots(p.tokens()))
             .sum();
     return Math.min(mostForPrefixes(), Math.max(wanted, PrefixStore.of(model).slots()));
   }

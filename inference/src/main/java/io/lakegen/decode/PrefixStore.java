@@ -51,7 +51,7 @@ final class PrefixStore {
     }
 
     private int slots() {
-      return SlotBatch.slotCapacity(0, tokens.length, tokens.length);
+      return PrefixStore.slots(tokens);
     }
   }
 
@@ -69,9 +69,9 @@ final class PrefixStore {
     return all.stream().mapToLong(Kept::slots).sum();
   }
 
-  /** Slots that a prefix would take. */
-  static int slots(SharedPrefix prefix) {
-    return SlotBatch.slotCapacity(0, prefix.tokens().length, prefix.tokens().length);
+  /** Slots that a prefix takes. */
+  static int slots(long[] tokens) {
+    return (tokens.length + SlotSizes.STEP - 1) / SlotSizes.STEP * SlotSizes.STEP;
   }
 
   /**

@@ -23,9 +23,6 @@ import java.util.Map;
  * last one. Used by one thread.
  */
 final class SlotBatch<C> implements AutoCloseable {
-  /** libtorch keeps memory for every new shape, so shapes are rounded up. */
-  private static final int SLOT_STEP = 32;
-
   private static final int PREFILL_STEP = SharedPrefix.STEP;
 
   /** Below so many tokens, padding costs less than a call of its own. */
@@ -46,6 +43,7 @@ final class SlotBatch<C> implements AutoCloseable {
   private final int rowCapacity;
   private final int rowStep;
   private final int bufferRows;
+  private final SlotSizes sizes;
   private final int slotCapacity;
   private final int contextCapacity;
   private final List<DecodeRow> live = new ArrayList<>();
@@ -54,7 +52,7 @@ final class SlotBatch<C> implements AutoCloseable {
 
   /**
    * @param rowCapacity rows that may be live; on CPUs the buffer has up to three more
-   * @param slotCapacity slots of a row, as {@link #slotCapacity} gives them
+   * @param slotCapacity slots of a row, as {@link SlotSizes#capacity} gives them
    * @param contextCapacity longest context of a row
    */
   SlotBatch(
@@ -68,6 +66,7 @@ final class SlotBatch<C> implements AutoCloseable {
     this.rowCapacity = rowCapacity;
     this.rowStep = model.device().isGpu() ? 1 : CPU_ROW_STEP;
     this.bufferRows = roundUp(rowCapacity, rowStep);
+    this.sizes = SlotSizes.of(model);
     this.slotCapacity = slotCapacity;
     this.contextCapacity = contextCapacity;
     PackSpec.Cache spec = model.pack().spec().cache().orElseThrow();
@@ -84,11 +83,6 @@ final class SlotBatch<C> implements AutoCloseable {
       manager.close();
       throw e;
     }
-  }
-
-  /** Slots that a row with this many tokens in the cache needs, the rounding of shapes included. */
-  static int slotCapacity(int prefix, int promptTokens, int cachedTokens) {
-    return roundUp(prefix + Math.max(cachedTokens, roundUp(promptTokens, PREFILL_STEP)), SLOT_STEP);
   }
 
   private static int roundUp(int value, int step) {
@@ -129,7 +123,7 @@ final class SlotBatch<C> implements AutoCloseable {
     encode(
         computed,
         first,
-        view(step, cache, first, live.size(), roundUp(prefix + Math.max(1, length), SLOT_STEP)));
+        view(step, cache, first, live.size(), sizes.view(prefix + Math.max(1, length))));
     for (int from = 0; from < computed.size(); ) {
       int to = prefillEnd(computed, from);
       prefill(computed.subList(from, to), step);
@@ -186,7 +180,7 @@ final class SlotBatch<C> implements AutoCloseable {
     }
     int from = rows.get(0).index;
     int to = from + rows.size();
-    NDArray view = view(step, cache, from, to, roundUp(used, SLOT_STEP));
+    NDArray view = view(step, cache, from, to, sizes.view(used));
     decode(ids, slots, new long[rows.size()], view, context(from, to, rows, step), step);
   }
 
@@ -201,11 +195,11 @@ final class SlotBatch<C> implements AutoCloseable {
     long[] oneMore = Arrays.copyOf(tokens, tokens.length + 1);
     DecodeRow.Group group = new DecodeRow.Group(new DecodeRequest<>(oneMore, 1, 0, null), 0, 0);
     group.kept = start;
-    int slots = slotCapacity(0, tokens.length, tokens.length);
+    int slots = SlotSizes.of(model).capacity(tokens.length, tokens.length);
     try (SlotBatch<Object> batch = new SlotBatch<>(model, ContextEncoder.none(), 1, slots, 0);
         NDManager step = model.newManager()) {
       batch.join(group.rows, step);
-      NDArray computed = view(step, batch.cache, 0, 1, slots).duplicate();
+      NDArray computed = view(step, batch.cache, 0, 1, PrefixStore.slots(tokens)).duplicate();
       computed.attach(owner);
       return computed;
     }
@@ -230,7 +224,7 @@ final class SlotBatch<C> implements AutoCloseable {
       row.cached++;
       used = Math.max(used, prefix + row.cached);
     }
-    NDArray view = view(step, cache, 0, rows, roundUp(used, SLOT_STEP));
+    NDArray view = view(step, cache, 0, rows, sizes.view(used));
     NDArray logits = decode(ids, slots, new long[rows], view, context(0, rows, live, step), step);
     return rows == live.size() ? logits : logits.get(new NDIndex().addSliceDim(0, live.size()));
   }

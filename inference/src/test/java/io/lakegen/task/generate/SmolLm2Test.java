@@ -49,7 +49,7 @@ class SmolLm2Test {
             new PackStore(store)
                 .fetch(FOLDER.resolve("pack").toUri().toString(), new Configuration()),
             Device.cpu(),
-            Runtime.getRuntime().availableProcessors());
+            1);
   }
 
   @AfterAll
