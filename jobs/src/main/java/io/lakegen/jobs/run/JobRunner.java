@@ -185,8 +185,11 @@ final class JobRunner {
     return all.value();
   }
 
-  private int minTaskRows() {
-    return job.spec().task().data().minTaskRows();
+  /** A GPU decodes a batch of many rows in the time of one: there, few rows stay together. */
+  private int minTaskRows() throws IOException {
+    return Cluster.assignsGpus(spark.sparkContext())
+        ? job.spec().task().data().minTaskRows()
+        : job.spec().task().minTaskRows(job.spec().options(), job.pack());
   }
 
   private void chunks(Lease lease) throws IOException {
@@ -253,13 +256,13 @@ final class JobRunner {
     }
   }
 
-  private long firstRows() {
+  private long firstRows() throws IOException {
     return every.rows() > 0
         ? Math.max(1, every.rows() / 2)
         : (long) FIRST_ROWS * Cluster.concurrentTasks(spark.sparkContext()) * minTaskRows();
   }
 
-  private long nextRows(Chunk last, long rows) {
+  private long nextRows(Chunk last, long rows) throws IOException {
     if (every.rows() > 0) {
       return Math.max(1, every.rows() / 2);
     }
