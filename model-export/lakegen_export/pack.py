@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -26,27 +27,36 @@ def write(
     processor,
     out: Path,
     report: Callable[[str], None] = print,
-) -> None:
+) -> dict[str, Difference]:
     """Traces, saves, loads and compares every graph, then writes `golden.json` and, last, `pack.json`.
 
     `manifest` holds the keys of `pack.json` but those for graphs, checksums and format; `tokenizer` and `processor`, an
     image processor, may be None. Raises ValueError, and leaves no folder, when a graph differs from the reference
-    beyond the tolerance of the dtype.
+    beyond the tolerance of the dtype. Gives the differences by graph.
     """
     out.mkdir(parents=True)
     try:
         files, loaded = {}, {}
-        for role, graph in family.graphs().items():
+        roles = family.graphs()
+        for number, (role, graph) in enumerate(roles.items(), start=1):
+            report(f"{role}: exporting graph {number} of {len(roles)}")
+            start = time.monotonic()
             files[role], loaded[role] = _export(role, graph, manifest["engine"], out)
+            size = (out / files[role]).stat().st_size
+            report(f"{role}: {megabytes(size)}, {time.monotonic() - start:.1f} s")
+        report("comparing the graphs with the reference")
         sessions = family.sessions()
-        tolerance = check(golden.compare(loaded, sessions), family.dtype, report)
+        differences = golden.compare(loaded, sessions)
+        tolerance = check(differences, family.dtype, report)
         steps = sessions[0]
         if processor is not None:
             files["preprocess"] = "preprocess.pt"
             preprocess = _save(torch.jit.script(image.Preprocess(processor)), out / files["preprocess"], ["image"])
             report(image.check(preprocess, processor))
             pictures = image.golden_steps(processor)
-            check(golden.compare({"preprocess": preprocess}, [pictures]), torch.float32, report)
+            of_pictures = golden.compare({"preprocess": preprocess}, [pictures])
+            check(of_pictures, torch.float32, report)
+            differences |= of_pictures
             steps = steps + pictures
         document = {"tolerance": tolerance, "graphs": golden.to_json(steps)}
         if tokenizer is not None:
@@ -56,6 +66,7 @@ def write(
         _write_json(out / "golden.json", document, indent=None)
         sums = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
         _write_json(out / "pack.json", {"format": FORMAT, **manifest, "graphs": files, "sha256": sums}, indent=1)
+        return differences
     except BaseException:
         shutil.rmtree(out)
         raise
@@ -103,6 +114,10 @@ def check(differences: dict[str, Difference], dtype: torch.dtype, report: Callab
         raise ValueError(f"the graphs differ from the reference, no pack was written: {'; '.join(beyond)}")
     scale = max([1.0, *(difference.scale for difference in differences.values())])
     return float(f"{TOLERANCE[dtype] * scale:.2g}")
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def _write_json(path: Path, document: dict, indent: int | None) -> None:

@@ -10,6 +10,7 @@ from .diffusion import StableDiffusion
 from .dual import Dual
 from .encoder import Encoder
 from .git import Git
+from .matching import Matcher
 from .text_cross import T5, Bart
 from .vision import ImageClassifier, ImageEncoder
 from .vision_cross import Blip, VitGpt2
@@ -23,6 +24,7 @@ FAMILIES: dict[tuple[str, str], type[Family]] = {
         ("bert", Classifier),
         ("bert", Answerer),
         ("blip", Blip),
+        ("blip", Matcher),
         ("clip", Dual),
         ("convnext", ImageClassifier),
         ("deit", ImageClassifier),

@@ -36,6 +36,9 @@ class PackSectionsTest {
           embed  | clip             | /scale      |            | tasks.zero-shot-image-classification.scale: missing (expected: a number above 0)
           classify | vit-classes    | /labels     | []         | tasks.image-classification.labels: [] (expected: a list of texts)
           answer | bert-answers     | /cls        | -1         | tasks.question-answering.cls: -1 (expected: a token id)
+          match  | blip-matching    | /imageTokens |           | tasks.image-text-matching.imageTokens: missing (expected: a whole number above 0)
+          match  | blip-matching    | /heatMap/width | 0       | tasks.image-text-matching.heatMap.width: 0 (expected: a whole number above 0)
+          match  | blip-matching    | /heatMap    | 6          | tasks.image-text-matching.heatMap: 6 (expected: an object)
           render | stable-diffusion | /scheduler  | "DDIM"     | tasks.text-to-image.scheduler: "DDIM" (expected: an object)
           render | stable-diffusion | /latents    |            | tasks.text-to-image.latents: missing (expected: an object)
           render | stable-diffusion | /latents/scalingFactor | 0 | tasks.text-to-image.latents.scalingFactor: 0 (expected: a number above 0)
@@ -82,6 +85,7 @@ class PackSectionsTest {
           answer   | bert-answers     | tokenizer
           generate | gpt2             | tokenizer, cache, generation
           generate | t5               | tokenizer, cache, generation
+          match    | blip-matching    | image, tokenizer
           caption  | git              | image, tokenizer, cache, generation
           render   | stable-diffusion | tokenizer, generation, image
           """)

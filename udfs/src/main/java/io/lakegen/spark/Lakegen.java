@@ -14,6 +14,7 @@ import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
 import io.lakegen.task.embed.Embed;
 import io.lakegen.task.generate.Generate;
+import io.lakegen.task.match.Match;
 import io.lakegen.task.render.Render;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -81,6 +82,11 @@ public final class Lakegen {
   /** Answers to questions, out of texts. */
   public static Dataset<Row> answer(Dataset<Row> rows, Spec spec) {
     return apply(new Answer(), rows, spec);
+  }
+
+  /** How well the picture and the text of each row fit. */
+  public static Dataset<Row> match(Dataset<Row> rows, Spec spec) {
+    return apply(new Match(), rows, spec);
   }
 
   /** Texts that go on from prompts. */
