@@ -187,7 +187,7 @@ def test_a_jdbc_client_through_the_thrift_server(folder: Path, labels: list[list
         *("--hiveconf", "hive.server2.thrift.bind.host=127.0.0.1", "--hiveconf", "hive.server2.thrift.port=0"),
     )
     with daemon(
-        folder / "thrift.log", r"Starting ThriftBinaryCLIService on port (\d+)", *server, cwd=folder
+        folder / "thrift.log", r"Starting ThriftBinaryCLIService on port (\d+)", *server, cwd=folder, memory="1g"
     ) as started:
         url = f"jdbc:hive2://127.0.0.1:{started[1]}"
         options = ("--silent=true", "--outputformat=tsv2", "--showHeader=false")

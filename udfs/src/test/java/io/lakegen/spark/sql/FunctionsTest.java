@@ -188,7 +188,7 @@ class FunctionsTest {
         .containsExactly("[ArraySeq(!a, !a)]");
     assertThat(
             rows(
-                "select ai_complete('a', 'gpt', map('top_p', 0.5, 'max_new_tokens', 3)) is not null"))
+                "select ai_complete('a', 'gpt', map('repetition_penalty', 1.5, 'max_new_tokens', 3)) is not null"))
         .containsExactly("[true]");
     assertThat(
             rows(
@@ -220,6 +220,7 @@ class FunctionsTest {
 
     ModelScoringExec operator =
         scoring(((org.apache.spark.sql.classic.Dataset<Row>) some).queryExecution().executedPlan());
+    System.out.println("METRICS " + operator.metrics() + " " + ((org.apache.spark.sql.classic.Dataset<Row>) some).queryExecution().executedPlan());
     assertThat(operator.longMetric("failed").value()).isEqualTo(1);
     // Some more rows were scored than the limit took.
     assertThat(operator.longMetric("rows").value()).isBetween(5L, Shout.SEEN.get() - before + 1);
