@@ -220,7 +220,6 @@ class FunctionsTest {
 
     ModelScoringExec operator =
         scoring(((org.apache.spark.sql.classic.Dataset<Row>) some).queryExecution().executedPlan());
-    System.out.println("METRICS " + operator.metrics() + " " + ((org.apache.spark.sql.classic.Dataset<Row>) some).queryExecution().executedPlan());
     assertThat(operator.longMetric("failed").value()).isEqualTo(1);
     // Some more rows were scored than the limit took.
     assertThat(operator.longMetric("rows").value()).isBetween(5L, Shout.SEEN.get() - before + 1);
