@@ -192,7 +192,7 @@ class FunctionsTest {
         .containsExactly("[ArraySeq(!a, !a)]");
     assertThat(
             rows(
-                "select ai_complete('a', 'gpt', map('top_p', 0.5, 'max_new_tokens', 3)) is not null"))
+                "select ai_complete('a', 'gpt', map('repetition_penalty', 1.5, 'max_new_tokens', 3)) is not null"))
         .containsExactly("[true]");
     assertThat(
             rows(
