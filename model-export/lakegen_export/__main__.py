@@ -35,6 +35,13 @@ def parse(arguments: Sequence[str]) -> Request:
         "--pooling", choices=Pooling.MODES, help="of an encoder; read from a sentence-transformers model when left out"
     )
     parser.add_argument("--normalize", action="store_true", help="with --pooling: scale vectors to length 1")
+    parser.add_argument(
+        "--heat-map-layer",
+        type=int,
+        metavar="N",
+        help="of a model that matches pictures and texts: add the graph for match's --heat-map, with the "
+        "cross-attention of this layer, counted from 0",
+    )
     options = parser.parse_args(arguments)
     if options.normalize and not options.pooling:
         parser.error("--normalize: needs --pooling (expected: both, or neither to read them from the model)")
@@ -46,6 +53,7 @@ def parse(arguments: Sequence[str]) -> Request:
         engine=options.engine,
         licence=options.licence,
         pooling=Pooling(options.pooling, options.normalize) if options.pooling else None,
+        heat_map_layer=options.heat_map_layer,
     )
 
 

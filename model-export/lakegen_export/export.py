@@ -12,7 +12,7 @@ from .families import Family, choose
 from .families.diffusion import StableDiffusion
 from .families.encoder import Pooling
 
-OPTIONS = ("pooling",)
+OPTIONS = ("pooling", "heat_map_layer")
 """The fields of a request that only some families take."""
 
 
@@ -27,6 +27,7 @@ class Request:
     engine: str = "PyTorch"
     licence: str | None = None
     pooling: Pooling | None = None
+    heat_map_layer: int | None = None
 
 
 @dataclass(frozen=True)

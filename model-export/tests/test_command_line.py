@@ -50,6 +50,8 @@ def test_unknown_architecture(tmp_path, capsys):
         ("gpt2", ["--task", "image-to-text"], "task: image-to-text (expected: text-generation for gpt2)"),
         ("gpt2", ["--engine", "OnnxRuntime"], "engine: OnnxRuntime (expected: PyTorch for gpt2)"),
         ("gpt2", ["--pooling", "mean"], "pooling: mean (expected: none for text-generation)"),
+        ("blip", ["--heat-map-layer", "1"], "heat_map_layer: 1 (expected: none for image-to-text)"),
+        ("blip-matching", ["--heat-map-layer", "-1"], "heat_map_layer: -1 (expected: 0 to 3)"),
         (
             "bert",
             ["--engine", "OnnxRuntime", "--dtype", "float16"],
@@ -119,6 +121,13 @@ def test_a_checkpoint_that_tells_no_task_needs_the_option(architectures):
     message = f"task: not given, architectures: {', '.join(architectures)} "
     with pytest.raises(ValueError, match=re.escape(message + "(expected: --task feature-extraction or text-class")):
         families.choose("bert", None, architectures)
+
+
+def test_blip_captions_or_matches():
+    assert families.choose("blip", None, ["BlipForConditionalGeneration"]).task == "image-to-text"
+    assert families.choose("blip", None, ["BlipForImageTextRetrieval"]).task == "image-text-matching"
+    with pytest.raises(ValueError, match="expected: --task image-text-matching or image-to-text"):
+        families.choose("blip", None, ["BlipForQuestionAnswering"])
 
 
 def test_an_architecture_with_one_task_has_it_whatever_the_checkpoint_was_made_for():

@@ -8,6 +8,7 @@ from .classifier import Classifier
 from .diffusion import StableDiffusion
 from .encoder import Encoder
 from .git import Git
+from .matching import Matcher
 from .text_cross import T5, Bart
 from .vision_cross import Blip, VitGpt2
 
@@ -19,6 +20,7 @@ FAMILIES: dict[tuple[str, str], type[Family]] = {
         ("bert", Encoder),
         ("bert", Classifier),
         ("blip", Blip),
+        ("blip", Matcher),
         ("distilbert", Encoder),
         ("distilbert", Classifier),
         ("git", Git),

@@ -75,6 +75,10 @@ public final class OutputSchema {
       case BOOLEAN -> DataTypes.BooleanType;
       case IMAGE -> DataTypes.BinaryType;
       case VECTOR -> DataTypes.createArrayType(DataTypes.FloatType, false);
+      case TEXTS -> DataTypes.createArrayType(DataTypes.StringType, false);
+      case VECTORS ->
+          DataTypes.createArrayType(DataTypes.createArrayType(DataTypes.FloatType, false), false);
+      case IMAGES -> DataTypes.createArrayType(DataTypes.BinaryType, false);
       case SCORES -> DataTypes.createMapType(DataTypes.StringType, DataTypes.FloatType, false);
     };
   }

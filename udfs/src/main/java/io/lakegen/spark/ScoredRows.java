@@ -143,11 +143,6 @@ public final class ScoredRows<R> implements Iterator<ScoredRows.Outcome<R>> {
         next.row(), next.error() == null ? task.values(next.result()) : List.of(), next.error());
   }
 
-  /** Takes a row that came with an error, and was no row of the caller's, out of the counts. */
-  public void uncount() {
-    feed.uncount();
-  }
-
   /** Addresses of the GPUs that Spark assigned to the task of this thread. */
   public static List<String> gpuAddresses() {
     ResourceInformation gpus = TaskContext.get().resourcesJMap().get("gpu");

@@ -34,6 +34,7 @@ import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.execution.datasources.OutputWriterFactory;
 import org.apache.spark.sql.execution.datasources.parquet.ParquetFileFormat;
+import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
@@ -223,18 +224,23 @@ final class Chunk {
       throws IOException {
     Map<String, String> options = new HashMap<>(ObjectStores.writeOptions(destination));
     for (StructField field : schema.fields()) {
-      if (field.dataType().equals(DataTypes.BinaryType)) {
+      boolean several = field.dataType().equals(ArrayType.apply(DataTypes.BinaryType, false));
+      if (several || field.dataType().equals(DataTypes.BinaryType)) {
         // Images: Parquet would guess their size from the first hundred and buffer gigabytes.
         options.put("parquet.page.size.row.check.min", "1");
         options.put("parquet.block.row.count.limit", "256");
-        options.put("parquet.enable.dictionary#" + field.name(), "false");
+        options.put(
+            "parquet.enable.dictionary#" + field.name() + (several ? ".list.element" : ""),
+            "false");
       }
     }
     for (Result result : results) {
-      if (result.type() == Result.Type.VECTOR) {
+      if (result.type() == Result.Type.VECTOR || result.type() == Result.Type.VECTORS) {
         // Vectors never repeat: a dictionary over their elements costs time and memory and is
         // thrown away in the end.
-        options.put("parquet.enable.dictionary#" + result.name() + ".list.element", "false");
+        String element =
+            result.type() == Result.Type.VECTOR ? ".list.element" : ".list.element.list.element";
+        options.put("parquet.enable.dictionary#" + result.name() + element, "false");
       }
     }
     scala.collection.immutable.Map<String, String> all =

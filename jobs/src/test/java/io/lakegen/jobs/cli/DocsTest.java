@@ -85,10 +85,12 @@ class DocsTest {
   private static OptionValues everything(TaskDefinition task) {
     Map<String, Object> raw = new HashMap<>();
     for (Option<?> option : task.data().options()) {
-      Problems problems = new Problems();
-      OptionValues.parse(List.of(option), Map.of(option.name(), "2"), problems);
-      if (problems.isEmpty()) {
-        raw.put(option.name(), "2");
+      for (String value : List.of("2", "true")) {
+        Problems problems = new Problems();
+        OptionValues.parse(List.of(option), Map.of(option.name(), value), problems);
+        if (problems.isEmpty()) {
+          raw.putIfAbsent(option.name(), value);
+        }
       }
     }
     return OptionValues.parse(task.data().options(), raw, new Problems());
@@ -104,6 +106,9 @@ class DocsTest {
       case BOOLEAN -> "boolean";
       case IMAGE -> "binary";
       case VECTOR -> "array<float>";
+      case TEXTS -> "array<string>";
+      case VECTORS -> "array<array<float>>";
+      case IMAGES -> "array<binary>";
       case SCORES -> "map<string,float>";
     };
   }
