@@ -9,7 +9,7 @@ import torch
 from transformers.utils import logging
 
 from .export import Request, export
-from .families import FAMILIES, supported
+from .families import tasks
 from .families.encoder import Pooling
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -19,13 +19,14 @@ def parse(arguments: Sequence[str]) -> Request:
     parser = argparse.ArgumentParser(
         prog="python -m lakegen_export",
         description="Turns a Hugging Face or diffusers model into a Lakegen model pack and proves it equal.",
-        epilog=f"supported architectures: {', '.join(supported())}",
+        epilog="any architecture of transformers that passes the comparison with the untouched model; "
+        "docs/architectures.md lists those that were tried",
     )
     parser.add_argument("--model", required=True, help="a model's folder, hub id or GGUF file")
     parser.add_argument("--out", required=True, type=Path, help="folder of the pack; must not exist")
     parser.add_argument(
         "--task",
-        choices=sorted({task for task, _ in FAMILIES}),
+        choices=tasks(),
         help="needed only where an architecture serves several and the checkpoint doesn't tell which it was made for",
     )
     parser.add_argument("--dtype", choices=sorted(DTYPES), default="float32", help="dtype of the weights")

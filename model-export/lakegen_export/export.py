@@ -53,6 +53,9 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
     manifest = _manifest(request, family, checkpoint, where, tokenizer)
     if processor is not None:
         manifest["image"] = image.manifest(processor)
+    template = family.chat_template()
+    if template is not None:
+        manifest["tokenizer"]["chatTemplate"] = template
     pack.write(family, manifest, tokenizer, processor, request.out, report)
 
 

@@ -35,12 +35,7 @@ def write(
     """
     out.mkdir(parents=True)
     try:
-        files, loaded = {}, {}
-        for role, graph in family.graphs().items():
-            files[role], loaded[role] = _export(role, graph, manifest["engine"], out)
-        sessions = family.sessions()
-        tolerance = check(golden.compare(loaded, sessions), family.dtype, report)
-        steps = sessions[0]
+        files, steps, tolerance = fidelity(family, manifest["engine"], out, report)
         if processor is not None:
             files["preprocess"] = "preprocess.pt"
             preprocess = _save(torch.jit.script(image.Preprocess(processor)), out / files["preprocess"], ["image"])
@@ -57,6 +52,34 @@ def write(
     except BaseException:
         shutil.rmtree(out)
         raise
+
+
+def fidelity(
+    family: Family, engine: str, out: Path, report: Callable[[str], None]
+) -> tuple[dict[str, str], list[golden.Step], float]:
+    """Writes the graphs and compares what was written with the reference.
+
+    Gives files by role, the steps for `golden.json` and their tolerance. ValueError, in a sentence, is why a model
+    can't be served: it can't be traced, or its graphs differ from it.
+    """
+    files, loaded = {}, {}
+    for role, graph in family.graphs().items():
+        try:
+            files[role], loaded[role] = _export(role, graph, engine, out)
+        except (RuntimeError, TypeError, AttributeError, IndexError, KeyError, NotImplementedError) as error:
+            raise _unfit(family, f"can't be traced for the {role} graph", error) from error
+    sessions = family.sessions()
+    try:
+        differences = golden.compare(loaded, sessions)
+    except (RuntimeError, TypeError) as error:
+        raise _unfit(family, "its graphs hold for the shapes they were traced with alone", error) from error
+    return files, sessions[0], check(differences, family.dtype, report)
+
+
+def _unfit(family: Family, why: str, error: Exception) -> ValueError:
+    # TorchScript's own message stands at the end of its account of the graph.
+    message = [line for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
+    return ValueError(f"{type(family.reference).__name__}: {why}: {message[-1].strip()[:200]}")
 
 
 def _export(role: str, graph: Graph, engine: str, out: Path) -> tuple[str, Callable[..., list[torch.Tensor]]]:
@@ -96,7 +119,9 @@ def check(differences: dict[str, Difference], dtype: torch.dtype, report: Callab
             f"lowest cosine {difference.cosine:.6f}"
         )
         if not difference.largest <= allowed:
-            beyond.append(f"{role}: differs by {difference.largest:.2e} (expected: at most {allowed:.2e})")
+            failing = ", ".join(difference.beyond(allowed))
+            shows = f" for {failing}" if failing else ""
+            beyond.append(f"{role}: differs by {difference.largest:.2e}{shows} (expected: at most {allowed:.2e})")
     if beyond:
         raise ValueError(f"the graphs differ from the reference, no pack was written: {'; '.join(beyond)}")
     scale = max([1.0, *(difference.scale for difference in differences.values())])
