@@ -53,9 +53,6 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
     manifest = _manifest(request, family, checkpoint, where, tokenizer)
     if processor is not None:
         manifest["image"] = image.manifest(processor)
-    template = family.chat_template()
-    if template is not None:
-        manifest["tokenizer"]["chatTemplate"] = template
     pack.write(family, manifest, tokenizer, processor, request.out, report)
 
 
@@ -88,7 +85,7 @@ def _manifest(
         "family": checkpoint.name,
         "engine": request.engine,
         "dtype": str(request.dtype).removeprefix("torch."),
-        "tokenizer": tokenizer.manifest(),
+        "tokenizer": tokenizer.manifest(family.chat_template()),
         **family.manifest(),
         "source": {
             "id": Path(request.model).name if local else request.model,

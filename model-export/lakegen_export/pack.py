@@ -66,7 +66,7 @@ def fidelity(
     for role, graph in family.graphs().items():
         try:
             files[role], loaded[role] = _export(role, graph, engine, out)
-        except (RuntimeError, TypeError, AttributeError, IndexError, KeyError, NotImplementedError) as error:
+        except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
             raise _unfit(family, f"can't be traced for the {role} graph", error) from error
     sessions = family.sessions()
     try:
@@ -77,9 +77,10 @@ def fidelity(
 
 
 def _unfit(family: Family, why: str, error: Exception) -> ValueError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     # TorchScript's own message stands at the end of its account of the graph.
-    message = [line for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
-    return ValueError(f"{type(family.reference).__name__}: {why}: {message[-1].strip()[:200]}")
+    message = lines[-1] if lines[-1].startswith("RuntimeError") else lines[0]
+    return ValueError(f"{type(family.reference).__name__}: {why}: {message[:200]}")
 
 
 def _export(role: str, graph: Graph, engine: str, out: Path) -> tuple[str, Callable[..., list[torch.Tensor]]]:

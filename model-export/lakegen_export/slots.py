@@ -151,6 +151,8 @@ def _mask(ready, dtype_of_mask):
         batch_size, q_length, kv_length, q_offset=0, kv_offset=0, mask_function=None, attention_mask=None, **kwargs
     ):
         if not isinstance(q_offset, torch.Tensor) or q_offset.dim() != 2:
+            if torch.jit.is_tracing():
+                kwargs["use_vmap"] = False  # it can't be traced, and rules by index don't need it
             return ready(batch_size, q_length, kv_length, q_offset, kv_offset, mask_function, attention_mask, **kwargs)
         slots = q_offset  # these say what is padding: a later slot than any that a query may see
         rows = torch.arange(slots.shape[0], device=slots.device)[:, None, None, None]

@@ -23,7 +23,11 @@ def test_the_page_has_a_line_for_every_trial():
     ],
 )
 def test_so_many_kinds_pass(task, least):
-    passing = {name.split(" (")[0] if task != "image-to-text" else name for (of, name), why in PAGE.items() if of == task and not why}
+    passing = {
+        name.split(" (")[0] if task != "image-to-text" else name
+        for (of, name), why in PAGE.items()
+        if of == task and not why
+    }
     assert len(passing) >= least
 
 

@@ -1,4 +1,4 @@
-"""Causal language models: whatever `AutoModelForCausalLM` loads and keeps nothing but keys and values between tokens."""
+"""Causal language models: whatever `AutoModelForCausalLM` loads that keeps keys and values alone between tokens."""
 
 import copy
 import inspect
@@ -12,7 +12,7 @@ from ..golden import Step
 from ..source import generation
 from . import traits
 from .base import Family, Graph
-from .decoding import CacheLayout, DecoderSession, example_inputs, tokens
+from .decoding import CacheLayout, DecoderSession, example_inputs, kept, tokens
 
 
 class CausalDecoder(torch.nn.Module):
@@ -23,6 +23,7 @@ class CausalDecoder(torch.nn.Module):
         self.model = model
         self.head = slot.Head(model)
         self.context = context
+        self.first = traits.first_position(model)
         self.has_positions = "position_ids" in inspect.signature(model.forward).parameters
         # ALiBi counts the keys in a mask of ones; a bias that grows along the keys is the same for any first one.
         self.counts_mask = getattr(model.config, "alibi", False) or not self.has_positions
@@ -31,7 +32,7 @@ class CausalDecoder(torch.nn.Module):
         self.head.last = last
         options = {}
         if self.has_positions:
-            options["position_ids"] = slot.positions(slots, 0, self.context)
+            options["position_ids"] = slot.positions(slots, 0, self.context) + self.first
         if self.counts_mask:
             options["attention_mask"] = torch.ones_like(cache[0, 0, :, 0, :, 0], dtype=torch.int64)
         past = slot.SlotCache(cache, slots)
@@ -49,14 +50,13 @@ class Causal(Family):
     def __init__(self, reference, dtype):
         super().__init__(reference, dtype)
         traits.use_whole_attention(reference)
-        self.context = traits.context(reference.config)
+        self.context = traits.context(reference.config) - traits.first_position(reference)
         self.layout = CacheLayout.of(self._cache())
 
     def _cache(self):
         """What the reference keeps of two tokens."""
         with torch.no_grad():
-            output = self.reference(torch.tensor([tokens(self.vocabulary, 2, 1)]), use_cache=True)
-        return getattr(output, "past_key_values", None)
+            return kept(self.reference(torch.tensor([tokens(self.vocabulary, 2, 1)]), use_cache=True))
 
     @property
     def vocabulary(self) -> int:

@@ -14,6 +14,12 @@ Reference = Callable[[list[int], int], torch.Tensor]
 """(all tokens of a sequence so far, number of the sequence) -> logits [V] of the next token."""
 
 
+def kept(output: Any) -> Any:
+    """What a model's output says that it keeps between tokens, by the names in use; None where it keeps nothing."""
+    names = ("past_key_values", "cache_params", "state", "mems")
+    return next((value for name in names if (value := getattr(output, name, None)) is not None), None)
+
+
 @dataclass(frozen=True)
 class CacheLayout:
     """Number of layers, most heads of any, and the largest key or value."""
@@ -25,10 +31,14 @@ class CacheLayout:
     @classmethod
     def of(cls, cache: Any) -> Self:
         """Of a cache that holds tokens; ValueError where a model keeps more than keys and values between tokens."""
+        if cache is None:
+            raise ValueError(
+                "state: none, each token computes the whole text again (expected: a cache of its attention)"
+            )
         layers = getattr(cache, "layers", None)
-        if not layers:
-            raise ValueError("state: none that transformers shows (expected: keys and values of attention)")
-        if any(isinstance(layer, LinearAttentionCacheLayerMixin | DynamicIndexedLayer) for layer in layers):
+        if not layers or any(
+            isinstance(layer, LinearAttentionCacheLayerMixin | DynamicIndexedLayer) for layer in layers
+        ):
             raise ValueError(
                 "state: recurrent, it sums up a whole row (expected: keys and values of attention, which slots hold)"
             )

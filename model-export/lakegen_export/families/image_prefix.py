@@ -22,7 +22,7 @@ from ..golden import Step
 from ..source import generation
 from . import traits
 from .base import Family, Graph
-from .decoding import CacheLayout, DecoderSession, example_inputs, tokens
+from .decoding import CacheLayout, DecoderSession, example_inputs, kept, tokens
 
 
 class _Call:
@@ -34,10 +34,15 @@ class _Call:
         # BLIP-2 wants a picture in every call; the language model inside it doesn't.
         self.text = text if text is not None and text.get_output_embeddings() is not None else model
         # Models that cut pictures into tiles have an axis for them.
-        self.tiles = "pixel_attention_mask" in inspect.signature(model.forward).parameters
+        names = inspect.signature(model.forward).parameters
+        self.tiles = "pixel_attention_mask" in names
+        # In models of this kind the tokens of a picture see each other.
+        self.types = "token_type_ids" in names
 
-    def picture(self, pixels: torch.Tensor) -> dict:
-        return {"pixel_values": pixels[:, None] if self.tiles else pixels}
+    def inputs(self, ids: torch.Tensor, pixels: torch.Tensor, image: int) -> dict:
+        """What the model's own processor would give it."""
+        found = {"input_ids": ids, "pixel_values": pixels[:, None] if self.tiles else pixels}
+        return {**found, "token_type_ids": (ids == image).long()} if self.types else found
 
 
 class _Encoder(torch.nn.Module):
@@ -47,6 +52,7 @@ class _Encoder(torch.nn.Module):
         self.call = _Call(model)
         self.head = slot.Head(self.call.text)
         self.register_buffer("prefix", torch.tensor([prefix]))
+        self.image = prefix[-1]
         self.dtype = dtype
 
     def forward(self, pixels, cache):
@@ -54,17 +60,10 @@ class _Encoder(torch.nn.Module):
         slots = torch.arange(ids.shape[1], device=cache.device).expand(ids.shape)
         self.head.last = slots[:, -1]
         view = cache[:, :, :, :, : self.prefix.shape[1]]
-        return (
-            self.model(
-                input_ids=ids,
-                position_ids=slots,
-                past_key_values=slot.SlotCache(view, slots),
-                use_cache=True,
-                **self.call.picture(pixels.to(self.dtype)),
-            )
-            .logits[:, 0]
-            .float()
-        )
+        inputs = self.call.inputs(ids, pixels.to(self.dtype), self.image)
+        past = slot.SlotCache(view, slots)
+        logits = self.model(**inputs, position_ids=slots, past_key_values=past, use_cache=True).logits
+        return logits[:, 0].float()
 
 
 class _Decoder(torch.nn.Module):
@@ -76,16 +75,10 @@ class _Decoder(torch.nn.Module):
 
     def forward(self, input_ids, slots, last, cache):
         self.head.last = last
-        return (
-            self.model(
-                input_ids=input_ids,
-                position_ids=slot.positions(slots, 0, self.context),
-                past_key_values=slot.SlotCache(cache, slots),
-                use_cache=True,
-            )
-            .logits[:, 0]
-            .float()
-        )
+        positions = slot.positions(slots, 0, self.context)
+        past = slot.SlotCache(cache, slots)
+        logits = self.model(input_ids=input_ids, position_ids=positions, past_key_values=past, use_cache=True).logits
+        return logits[:, 0].float()
 
 
 class ImagePrefix(Family):
@@ -115,7 +108,7 @@ class ImagePrefix(Family):
         self.call = _Call(reference)
         with torch.no_grad():
             output = self.call.text(input_ids=torch.tensor([self.ids(2, 1)]), use_cache=True)
-        self.layout = CacheLayout.of(getattr(output, "past_key_values", None))
+        self.layout = CacheLayout.of(kept(output))
 
     def ids(self, length: int, seed: int) -> list[int]:
         """Tokens of text alone."""
@@ -127,7 +120,9 @@ class ImagePrefix(Family):
         return self.layout.shape(rows, slots)
 
     def pixel_shape(self, rows: int) -> tuple[int, ...]:
-        size = self.reference.config.vision_config.image_size
+        size = getattr(getattr(self.reference.config, "vision_config", None), "image_size", None)
+        if not isinstance(size, int):
+            raise ValueError(f"image_size: {size} (expected: a model for square pictures of one size)")
         return rows, 3, size, size
 
     def graphs(self):
@@ -164,7 +159,8 @@ class ImagePrefix(Family):
 
         def logits(ids: list[int], row: int) -> torch.Tensor:
             whole = torch.tensor([[*self.prefix, *ids]])
-            return self.reference(input_ids=whole, **self.call.picture(pictures[row : row + 1])).logits[0, -1]
+            inputs = self.call.inputs(whole, pictures[row : row + 1], self.prefix[-1])
+            return self.reference(**inputs).logits[0, -1]
 
         with torch.no_grad():
             first = torch.stack([logits([], row) for row in range(rows)]).float()

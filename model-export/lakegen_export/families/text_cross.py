@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 import torch
-from transformers import AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM, EncoderDecoderModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from . import traits
@@ -32,10 +32,14 @@ class Seq2Seq(TextCross):
         return model.get_encoder()(input_ids=ids, attention_mask=attention_mask).last_hidden_state, attention_mask
 
     def decode(self, model, input_ids, positions, hidden, mask, cache):
+        options = {}
+        if isinstance(model, EncoderDecoderModel):
+            options["decoder_position_ids"] = positions + traits.first_position(model.decoder)
         return model(
             encoder_outputs=BaseModelOutput(hidden),
             attention_mask=mask,
             decoder_input_ids=input_ids,
             past_key_values=cache,
             use_cache=True,
+            **options,
         ).logits

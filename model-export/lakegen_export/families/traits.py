@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 LONGEST_WINDOW = 4096
-"""Attention windows beyond it are left out of the comparison, which would take minutes; they are masked as shorter ones."""
+"""Windows beyond it are left out of the comparison, which would take minutes; they are masked as shorter ones are."""
 
 
 def context(config: Any) -> int:
@@ -71,12 +71,33 @@ def use_whole_attention(reference: Any) -> None:
 
 def prepare(model: torch.nn.Module) -> None:
     """Takes out of a copy what would hold for one shape only."""
+    seen: set[int] = set()
     for module in model.modules():
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            if id(buffer) in seen:  # a trace can't hold one in two places
+                module.register_buffer(name, buffer.clone(), persistent=False)
+            seen.add(id(buffer))
+        if hasattr(module, "multi_modal_projector"):
+            _keep_pictures_together(module)
         if hasattr(module, "build_mpt_alibi_tensor"):
             # MPT cuts its bias out of one for its whole context, which may end within the last 32 slots.
             _lengthen_mpt(module)
         if type(module).__name__ == "GPTNeoSelfAttention":
             module._attn = MethodType(_gpt_neo_attention, module)
+
+
+def _keep_pictures_together(module: Any) -> None:
+    """LLaVA's kind makes a list of pictures, whose length a trace would freeze."""
+    plain, made = module.get_image_features, {}
+    module.multi_modal_projector.register_forward_hook(lambda _module, _inputs, output: made.update(features=output))
+
+    def get_image_features(*args, **kwargs):
+        output = plain(*args, **kwargs)
+        if isinstance(output.pooler_output, list):
+            output.pooler_output = (made["features"].flatten(0, 1),)
+        return output
+
+    module.get_image_features = get_image_features
 
 
 def _lengthen_mpt(module: Any) -> None:
@@ -94,6 +115,11 @@ def _gpt_neo_attention(self, query, key, value, attention_mask=None):
     return scores.softmax(-1).type_as(value) @ value, None
 
 
+def _table(embedding: Any) -> torch.Tensor | None:
+    """The table of an embedding of positions; None where it has none."""
+    return getattr(embedding, "weight", getattr(embedding, "weights", None))
+
+
 class Positions:
     """Gives the decoder of an encoder-decoder its positions, which it else derives from the length of its cache."""
 
@@ -101,7 +127,7 @@ class Positions:
         self.value: torch.Tensor | None = None
         self.columns = 0
         for module in decoder.modules():
-            if type(module).__name__.endswith("PositionalEmbedding"):
+            if type(module).__name__.endswith("PositionalEmbedding") and _table(module) is not None:
                 module.forward = self._embedding(module)
             elif getattr(module, "has_relative_attention_bias", False) and hasattr(module, "compute_bias"):
                 module.compute_bias = self._bias(module)
@@ -112,10 +138,10 @@ class Positions:
         self.columns = slots
 
     def _embedding(self, module: Any):
-        # fairseq's sinusoids are a buffer that counts from its padding on; the other tables say where they begin.
-        sinusoids = getattr(module, "weights", None)
-        table = module.weight if sinusoids is None else sinusoids
-        offset = getattr(module, "offset", 0) if sinusoids is None else (getattr(module, "padding_idx", None) or 0) + 1
+        # fairseq's sinusoids count from their padding on; the other tables say where they begin.
+        table = _table(module)
+        sinusoids = not hasattr(module, "weight")
+        offset = (module.padding_idx or 0) + 1 if sinusoids else getattr(module, "offset", 0)
         return lambda *_args, **_kwargs: torch.nn.functional.embedding(self.value + offset, table)
 
     def _bias(self, module: Any):
