@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -35,7 +36,8 @@ def write(
     """
     out.mkdir(parents=True)
     try:
-        files, steps, tolerance = fidelity(family, manifest["engine"], out, report)
+        proof = fidelity(family, manifest["engine"], out, report)
+        files, steps = proof.files, proof.steps
         if processor is not None:
             files["preprocess"] = "preprocess.pt"
             preprocess = _save(torch.jit.script(image.Preprocess(processor)), out / files["preprocess"], ["image"])
@@ -44,7 +46,7 @@ def write(
             check(golden.compare({"preprocess": preprocess}, [pictures]), torch.float32, report)
             steps = steps + pictures
         tokenizer.write(out)
-        document = {"tolerance": tolerance, "tokenizer": tokenizer.golden(), "graphs": golden.to_json(steps)}
+        document = {"tolerance": proof.tolerance, "tokenizer": tokenizer.golden(), "graphs": golden.to_json(steps)}
         document |= family.golden(document["tokenizer"])
         _write_json(out / "golden.json", document, indent=None)
         sums = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
@@ -54,13 +56,20 @@ def write(
         raise
 
 
-def fidelity(
-    family: Family, engine: str, out: Path, report: Callable[[str], None]
-) -> tuple[dict[str, str], list[golden.Step], float]:
+@dataclass(frozen=True)
+class Proof:
+    """Graphs that equal their reference: files by role, the steps for `golden.json`, their tolerance, lowest cosine."""
+
+    files: dict[str, str]
+    steps: list[golden.Step]
+    tolerance: float
+    cosine: float
+
+
+def fidelity(family: Family, engine: str, out: Path, report: Callable[[str], None]) -> Proof:
     """Writes the graphs and compares what was written with the reference.
 
-    Gives files by role, the steps for `golden.json` and their tolerance. ValueError, in a sentence, is why a model
-    can't be served: it can't be traced, or its graphs differ from it.
+    ValueError, in a sentence, is why a model can't be served: it can't be traced, or its graphs differ from it.
     """
     files, loaded = {}, {}
     for role, graph in family.graphs().items():
@@ -73,7 +82,8 @@ def fidelity(
         differences = golden.compare(loaded, sessions)
     except (RuntimeError, TypeError) as error:
         raise _unfit(family, "its graphs hold for the shapes they were traced with alone", error) from error
-    return files, sessions[0], check(differences, family.dtype, report)
+    tolerance = check(differences, family.dtype, report)
+    return Proof(files, sessions[0], tolerance, min(difference.cosine for difference in differences.values()))
 
 
 def _unfit(family: Family, why: str, error: Exception) -> ValueError:

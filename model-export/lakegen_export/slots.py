@@ -127,7 +127,10 @@ def pick(hidden: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
 
 
 class Head:
-    """Has a model's output layer see one token of each row, so that whatever scales its logits still applies."""
+    """Has a model's output layer see one token of each row, so that whatever scales its logits still applies.
+
+    `last`, int64 [B], is which; None: all.
+    """
 
     def __init__(self, model: PreTrainedModel):
         layer = model.get_output_embeddings()
@@ -137,7 +140,7 @@ class Head:
         layer.register_forward_pre_hook(self._pick)
 
     def _pick(self, _layer, inputs):
-        return (pick(inputs[0], self.last)[:, None], *inputs[1:])
+        return inputs if self.last is None else (pick(inputs[0], self.last)[:, None], *inputs[1:])
 
 
 def _mask(ready, dtype_of_mask):

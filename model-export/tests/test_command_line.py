@@ -10,11 +10,11 @@ import transformers as hf
 
 from fixtures import architectures, tiny
 from lakegen_export import __main__ as command
-from lakegen_export import families
+from lakegen_export import families, measure
 from lakegen_export.export import Request, export
 from lakegen_export.families import causal
 from lakegen_export.families.classifier import Classifier
-from lakegen_export.families.encoder import Encoder
+from lakegen_export.families.encoder import Encoder, Pooling
 from lakegen_export.families.git import Git
 from lakegen_export.families.image_prefix import ImagePrefix
 from lakegen_export.families.text_cross import Seq2Seq
@@ -30,6 +30,25 @@ def test_exports_and_prints_the_difference(source, tmp_path, capsys):
     assert command.main(["--model", str(source("gpt2")), "--out", str(tmp_path / "pack")]) == 0
     assert "decoder: largest difference" in capsys.readouterr().out
     assert (tmp_path / "pack" / "pack.json").is_file()
+
+
+def test_auto_measures_each_dtype_and_writes_the_fastest(source, tmp_path, capsys, monkeypatch):
+    speeds = iter([100.0, 250.0])
+    monkeypatch.setattr(measure, "rows_per_second", lambda _graph: next(speeds))
+    assert command.main(["--model", str(source("llama")), "--out", str(tmp_path / "pack"), "--dtype", "auto"]) == 0
+    said = capsys.readouterr().out
+    assert "float32: 100 rows/s of the decoder graph, lowest cosine 1.000000" in said
+    assert "bfloat16: 250 rows/s of the decoder graph, lowest cosine 0.99" in said
+    assert json.loads((tmp_path / "pack" / "pack.json").read_text(encoding="utf-8"))["dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize("name", ["bert", "t5", "git"])
+def test_speed_is_measured_on_many_rows(source, name, monkeypatch):
+    monkeypatch.setattr(measure, "SECONDS", 0.01)
+    family = {"bert": Encoder, "t5": Seq2Seq, "git": Git}[name]
+    options = [Pooling("mean", True)] if name == "bert" else []
+    for graph in family(family.load(str(source(name))), torch.float32, *options).graphs().values():
+        assert measure.rows_per_second(graph) > 0
 
 
 def test_help_says_where_the_architectures_are(capsys):

@@ -79,6 +79,7 @@ def _made_for(architecture: str, choices: dict[str, type[Family]]) -> type[Famil
     }
     longest = max((max(lengths) for lengths in endings.values() if lengths), default=0)
     found = [family for family, lengths in endings.items() if longest in lengths]
+    found = [family for family in found if family in FAMILIES.values()] or found
     return found[0] if len(found) == 1 else None
 
 

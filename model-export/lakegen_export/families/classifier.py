@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification
 from .. import golden
 from . import traits
 from .base import Graph
-from .encoder import TextEncoder, call
+from .encoder import BertType, call
 
 
 class _Classifier(torch.nn.Module):
@@ -32,7 +32,7 @@ class _Classifier(torch.nn.Module):
         return call(self.model, self.pad, input_ids, attention_mask, **options).logits.float()
 
 
-class Classifier(TextEncoder):
+class Classifier(BertType):
     task: ClassVar[str] = "text-classification"
     heads: ClassVar[tuple[str, ...]] = ("ForSequenceClassification",)
 

@@ -62,14 +62,14 @@ def _stack(cache: EncoderDecoderCache, layout: CacheLayout) -> torch.Tensor:
 class _Encoder(torch.nn.Module):
     """The decoder makes its own keys and values of the context, on a token that nothing else of is kept."""
 
-    def __init__(self, family: "Cross", model):
+    def __init__(self, family: "Cross", model, positions: traits.Positions):
         super().__init__()
         self.model = model
         self.encode = family.encode
         self.decode = family.decode
         self.layout = family.cross_layout
         self.cache_dtype = family.cache_dtype
-        self.positions = traits.Positions(family.decoder(model))
+        self.positions = positions
 
     def forward(self, *inputs):
         hidden, mask = self.encode(self.model, *inputs)
@@ -81,13 +81,13 @@ class _Encoder(torch.nn.Module):
 
 
 class _Decoder(torch.nn.Module):
-    def __init__(self, family: "Cross", model):
+    def __init__(self, family: "Cross", model, positions: traits.Positions, head: slot.Head):
         super().__init__()
         self.model = model
         self.decode = family.decode
         self.layout = family.cross_parts
-        self.head = slot.Head(family.head(model))
-        self.positions = traits.Positions(family.decoder(model))
+        self.head = head
+        self.positions = positions
         self.context = family.context
 
     def forward(self, input_ids, slots, last, cache, cross, mask):
@@ -157,15 +157,13 @@ class Cross(Family):
         decoder = example_inputs(self.cache_shape(rows, 8), self.cache_dtype)
         decoder["cross"] = torch.zeros(self.cross_layout.shape(rows, 5), dtype=self.cache_dtype)
         decoder["mask"] = torch.ones(rows, 5, dtype=torch.int64)
-        return {
-            "encoder": Graph(_Encoder(self, self._copy()), inputs),
-            "decoder": Graph(_Decoder(self, self._copy()), decoder),
-        }
-
-    def _copy(self):
         model = copy.deepcopy(self.reference).to(self.dtype)
         self.use_slot_attention(model)
-        return model
+        positions, head = traits.Positions(self.decoder(model)), slot.Head(self.head(model))
+        return {
+            "encoder": Graph(_Encoder(self, model, positions), inputs),
+            "decoder": Graph(_Decoder(self, model, positions, head), decoder),
+        }
 
     def use_slot_attention(self, model) -> None:
         """Makes the copy to trace fit for the slot cache."""

@@ -82,7 +82,7 @@ class _Model(torch.nn.Module):
         return hidden.float() * attention_mask[:, :, None]
 
 
-class TextEncoder(Family):
+class BertType(Family):
     """What the families around such models share: padding, and the inputs that show what holds."""
 
     engines: ClassVar[tuple[str, ...]] = ("PyTorch", "OnnxRuntime")
@@ -131,7 +131,7 @@ class TextEncoder(Family):
         return found
 
 
-class Encoder(TextEncoder):
+class Encoder(BertType):
     task: ClassVar[str] = "feature-extraction"
     options: ClassVar[tuple[str, ...]] = ("pooling",)
     # Heads of pretraining are dropped: sentence-transformers often starts from a checkpoint that has one.

@@ -46,11 +46,11 @@ class _Call:
 
 
 class _Encoder(torch.nn.Module):
-    def __init__(self, model, prefix: list[int], dtype: torch.dtype):
+    def __init__(self, model, head: slot.Head, prefix: list[int], dtype: torch.dtype):
         super().__init__()
         self.model = model
         self.call = _Call(model)
-        self.head = slot.Head(self.call.text)
+        self.head = head
         self.register_buffer("prefix", torch.tensor([prefix]))
         self.image = prefix[-1]
         self.dtype = dtype
@@ -67,10 +67,10 @@ class _Encoder(torch.nn.Module):
 
 
 class _Decoder(torch.nn.Module):
-    def __init__(self, model, context: int):
+    def __init__(self, model, head: slot.Head, context: int):
         super().__init__()
         self.model = _Call(model).text
-        self.head = slot.Head(self.model)
+        self.head = head
         self.context = context
 
     def forward(self, input_ids, slots, last, cache):
@@ -128,19 +128,17 @@ class ImagePrefix(Family):
     def graphs(self):
         shape = self.cache_shape(2, len(self.prefix) + 8)
         pixels = golden.tensor(golden.sine("pixels", self.pixel_shape(2)))
-        inputs = {"pixels": pixels, "cache": torch.zeros(*shape, dtype=self.cache_dtype)}
-        return {
-            "encoder": Graph(_Encoder(self._copy(), self.prefix, self.dtype), inputs),
-            "decoder": Graph(
-                _Decoder(self._copy(), self.whole), example_inputs(shape, self.cache_dtype, len(self.prefix))
-            ),
-        }
-
-    def _copy(self):
         model = copy.deepcopy(self.reference).to(self.dtype)
         slot.use(model)
         traits.prepare(model)
-        return model
+        head = slot.Head(_Call(model).text)
+        inputs = {"pixels": pixels, "cache": torch.zeros(*shape, dtype=self.cache_dtype)}
+        return {
+            "encoder": Graph(_Encoder(model, head, self.prefix, self.dtype), inputs),
+            "decoder": Graph(
+                _Decoder(model, head, self.whole), example_inputs(shape, self.cache_dtype, len(self.prefix))
+            ),
+        }
 
     def manifest(self):
         return {

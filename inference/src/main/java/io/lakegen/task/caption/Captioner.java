@@ -115,6 +115,11 @@ public final class Captioner
     Optional<String> template = spec.tokenizer().flatMap(PackSpec.Tokenizer::chatTemplate);
     this.prompt = template.map(this::filled).orElseGet(() -> continued(generation));
     this.hidden = template.isPresent() ? prompt.length : 0;
+    if (prompt.length == 0) {
+      Problems problems = new Problems();
+      problems.add(PROMPT.name(), "none", "a text for this model to answer");
+      problems.throwIfAny();
+    }
     int room = generation.maxLength() - options.get(MAX_NEW_TOKENS);
     if (prompt.length > room) {
       Problems problems = new Problems();
