@@ -8,8 +8,6 @@ import torch
 
 IN_PLACE = {f"aten::{name}" for name in ("add", "mul", "div", "gelu", "silu")}
 
-DTYPES = {"Int": torch.int32, "Long": torch.int64, "Bool": torch.bool}
-
 LAYERS = {f"aten::{name}" for name in ("linear", "_convolution", "matmul", "group_norm", "layer_norm")}
 
 FRESH = LAYERS | IN_PLACE | {f"{name}_" for name in IN_PLACE}
@@ -29,7 +27,6 @@ def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.j
     graph = traced._c._get_method("forward").graph
     torch._C._jit_pass_inline(graph)
     _follow_input_device(graph)
-    _say_dtypes(graph)
     _reuse_memory(graph)
     flat = torch._C._freeze_module(traced._c, preserveParameters=True)
     return torch.jit._recursive.wrap_cpp_module(flat)
@@ -41,6 +38,8 @@ def save(graph: torch.jit.ScriptModule, path: Path) -> None:
     graph.save(str(whole))
     reader = torch._C.PyTorchFileReader(str(whole))
     writer = torch._C.PyTorchFileWriter(str(path))
+    # By it operators are told from those of years ago: whole numbers were divided without rest, and `full` made floats.
+    writer.set_min_version(int(reader.get_record("version")))
     own = ("version", "byteorder", ".data/serialization_id")
     for name in reader.get_all_records():
         if not name.endswith(".debug_pkl") and name not in own:
@@ -72,15 +71,6 @@ def _follow_input_device(graph: torch._C.Graph) -> None:
         node.output().replaceAllUsesWith(device.output())
         node.destroy()
     graph.lint()
-
-
-def _say_dtypes(graph: torch._C.Graph) -> None:
-    """`full` of a whole number makes whole numbers in Python, and floats in a graph that names no dtype."""
-    for node in graph.findAllNodes("aten::full"):
-        kind = node.output().type().scalarType() if isinstance(node.output().type(), torch._C.TensorType) else None
-        if kind in DTYPES and isinstance(node.inputsAt(2).type(), torch._C.NoneType):
-            with graph.insert_point_guard(node):
-                node.replaceInput(2, graph.insertConstant(DTYPES[kind]))
 
 
 def _reuse_memory(graph: torch._C.Graph) -> None:

@@ -146,8 +146,7 @@ class Head:
 def _mask(ready, dtype_of_mask):
     """`ready`, a function of transformers that makes masks, taught what a query with slots may see.
 
-    The model's own rule (causal, window, chunks ...) is asked with slots in place of positions, which are the same but
-    for a prefix that no rule here reaches across.
+    The model's own rule (causal, window, chunks ...) is asked with slots in place of positions.
     """
 
     def mask(

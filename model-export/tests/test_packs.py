@@ -92,6 +92,17 @@ def test_a_plain_trace_has_baked_devices(tmp_path):
     assert torch.jit.load(str(tmp_path / "free.pt"))(torch.zeros(2)).tolist() == [0, 1]
 
 
+def test_a_saved_graph_divides_and_fills_as_the_model_does(tmp_path):
+    class Divides(torch.nn.Module):
+        def forward(self, x):
+            return x / 4, torch.full((x.shape[0],), 3)
+
+    graphs.save(graphs.trace(Divides(), (torch.tensor([5, 6, 8]),)), tmp_path / "graph.pt")
+    quotient, filled = torch.jit.load(str(tmp_path / "graph.pt"))(torch.tensor([1, 2]))
+    assert quotient.tolist() == [0.25, 0.5]
+    assert filled.dtype == torch.int64
+
+
 def test_graphs_hold_no_paths_of_this_machine(exported):
     pack = exported("gpt2")
     content = (pack.folder / "decoder.pt").read_bytes()

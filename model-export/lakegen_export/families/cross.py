@@ -1,6 +1,7 @@
 """Decoders with cross attention: the encoder hands over ready keys and values, so no step computes them again.
 
-    encoder: inputs -> cross [L, 2, B, H, S, D] in the cache's dtype, mask int64 [B, S] (1: look at it)
+    encoder: inputs -> cross [L, 2, B, H, S, D] in the cache's dtype, zeros at padding;
+             mask int64 [B, S] (1: look at it)
     decoder: input_ids, slots, last, cache, cross, mask -> logits, as in `lakegen_export.slots`
 
 Rows whose contexts differ in length share a batch: pad cross and mask with zeros up to the longest S.
@@ -69,6 +70,7 @@ class _Encoder(torch.nn.Module):
         self.decode = family.decode
         self.layout = family.cross_layout
         self.cache_dtype = family.cache_dtype
+        self.pads = not family.images
         self.positions = positions
 
     def forward(self, *inputs):
@@ -77,7 +79,8 @@ class _Encoder(torch.nn.Module):
         self.positions.set(start, 1)
         cache = _recorders()
         self.decode(self.model, start, start, hidden, mask, cache)
-        return _stack(cache, self.layout).to(self.cache_dtype), mask
+        cross = _stack(cache, self.layout).to(self.cache_dtype)
+        return (cross * mask[:, None, :, None] if self.pads else cross), mask
 
 
 class _Decoder(torch.nn.Module):
@@ -132,8 +135,8 @@ class Cross(Family):
         """The part of a model that makes a decoder's states of its tokens."""
 
     @abstractmethod
-    def encoder_inputs(self, rows: int) -> list[dict]:
-        """Golden values for the encoder graph."""
+    def encoder_inputs(self, rows: int, longer: bool = False) -> list[dict]:
+        """Golden values for the encoder graph; `longer`: beyond the windows of its attention."""
 
     @abstractmethod
     def reference_arguments(self, inputs: list[torch.Tensor], row: int) -> dict:
@@ -159,6 +162,7 @@ class Cross(Family):
         decoder["mask"] = torch.ones(rows, 5, dtype=torch.int64)
         model = copy.deepcopy(self.reference).to(self.dtype)
         self.use_slot_attention(model)
+        traits.prepare(model)
         positions, head = traits.Positions(self.decoder(model)), slot.Head(self.head(model))
         return {
             "encoder": Graph(_Encoder(self, model, positions), inputs),
@@ -188,12 +192,16 @@ class Cross(Family):
         """The cross-attention keys and values that the reference model itself computes: [L, 2, B, H, S, D]."""
         return _stack(self._run(arguments), self.cross_layout)
 
-    def session(self, rows: int, slots: int) -> DecoderSession:
-        values = self.encoder_inputs(rows)
+    def session(self, rows: int, slots: int, longer: bool = False) -> DecoderSession:
+        values = self.encoder_inputs(rows, longer)
         inputs = [golden.tensor(value) for value in values]
-        arguments = dict(zip(self.reference_names(), inputs, strict=True))
-        cross = self.cross_reference({**arguments, **self.batch_start(rows)})
-        mask = inputs[1] if len(inputs) > 1 else torch.ones(rows, cross.shape[4], dtype=torch.int64)
+        alone = [
+            self.cross_reference({**self.reference_arguments(inputs, row), **self.batch_start(1)})
+            for row in range(rows)
+        ]
+        longest = max(one.shape[4] for one in alone)
+        cross = torch.cat([torch.nn.functional.pad(one, (0, 0, 0, longest - one.shape[4])) for one in alone], dim=2)
+        mask = inputs[1] if len(inputs) > 1 else torch.ones(rows, longest, dtype=torch.int64)
 
         def logits(ids: list[int], row: int) -> torch.Tensor:
             return self.reference(**self.reference_arguments(inputs, row), **self.decoder_ids(ids)).logits[0, -1]
@@ -221,7 +229,7 @@ class Cross(Family):
         unequal.advance(ids(1, 1), ids(1, 2), ids(3, 3)).advance(ids(1, 4), ids(1, 5), ids(1, 6))
         unequal.refill(1).advance(ids(1, 7), ids(4, 8), ids(1, 9)).advance(ids(1, 1), ids(1, 2), ids(1, 3))
         single = self.session(1, 6).advance(ids(1, 4)).advance(ids(1, 5)).advance(ids(4, 6))
-        wide = self.session(4, 40).advance(ids(7, 1), ids(12, 2), ids(2, 3), ids(9, 4))
+        wide = self.session(4, 40, longer=True).advance(ids(7, 1), ids(12, 2), ids(2, 3), ids(9, 4))
         return [unequal.steps, single.steps, wide.steps]
 
 
@@ -236,7 +244,7 @@ class VisionCross(Cross):
     def image_size(self) -> int:
         """Side of the encoder's square input in pixels."""
 
-    def encoder_inputs(self, rows):
+    def encoder_inputs(self, rows, longer=False):
         return [golden.sine("pixels", self.pixel_shape(rows))]
 
     def reference_arguments(self, inputs, row):
@@ -253,8 +261,9 @@ class TextCross(Cross):
     def pad(self) -> int:
         return self.reference.config.get_text_config(encoder=True).pad_token_id or 0
 
-    def encoder_inputs(self, rows):
-        length = rows + 3
+    def encoder_inputs(self, rows, longer=False):
+        config = self.reference.config
+        length = max([20, *traits.windows(config, traits.context(config))]) if longer else rows + 3
         lengths = [length - 2 * (row % 3) for row in range(rows)]
         pad = self.pad
         texts = [

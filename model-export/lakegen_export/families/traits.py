@@ -55,7 +55,14 @@ def without_cache(model: torch.nn.Module) -> dict:
 def windows(config: Any, context: int) -> list[int]:
     """Lengths of texts that reach past the windows of a model's attention, at most `context`."""
     config = config.get_text_config()
-    names = ("sliding_window", "attention_chunk_size", "window_size", "local_attention", "attention_window")
+    names = (
+        "sliding_window",
+        "attention_chunk_size",
+        "window_size",
+        "local_attention",
+        "attention_window",
+        "local_radius",
+    )
     values = [getattr(config, name, None) for name in names]
     values = [max(value) if isinstance(value, list | tuple) and value else value for value in values]
     found = {value + 3 for value in values if isinstance(value, int) and 12 <= value <= LONGEST_WINDOW}
@@ -73,15 +80,19 @@ def prepare(model: torch.nn.Module) -> None:
     """Takes out of a copy what would hold for one shape only."""
     seen: set[int] = set()
     for module in model.modules():
-        for name, buffer in list(module.named_buffers(recurse=False)):
+        for name, buffer in list(module._buffers.items()):
             if id(buffer) in seen:  # a trace can't hold one in two places
-                module.register_buffer(name, buffer.clone(), persistent=False)
-            seen.add(id(buffer))
+                module._buffers[name] = buffer.clone()
+            elif buffer is not None:
+                seen.add(id(buffer))
         if hasattr(module, "multi_modal_projector"):
             _keep_pictures_together(module)
         if hasattr(module, "build_mpt_alibi_tensor"):
             # MPT cuts its bias out of one for its whole context, which may end within the last 32 slots.
             _lengthen_mpt(module)
+        if type(module).__name__ == "BloomGelu":
+            # It is a function with a gradient of its own, which no graph can hold.
+            module.forward = inspect.getmodule(type(module)).bloom_gelu_forward
         if type(module).__name__ == "GPTNeoSelfAttention":
             module._attn = MethodType(_gpt_neo_attention, module)
 
