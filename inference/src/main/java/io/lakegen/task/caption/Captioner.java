@@ -40,9 +40,9 @@ import java.util.zip.CRC32C;
 
 /**
  * Captions from an {@code image-to-text} pack: GIT, whose visual tokens are a prefix in the
- * decoder's cache, as they are in vision-language models, BLIP and ViT-GPT2, whose decoders attend to
- * the image. Images are decoded and preprocessed by {@link #prepare}; the preprocessing graph runs on
- * the model's device.
+ * decoder's cache, as they are in vision-language models, BLIP and ViT-GPT2, whose decoders attend
+ * to the image. Images are decoded and preprocessed by {@link #prepare}; the preprocessing graph
+ * runs on the model's device.
  */
 public final class Captioner
     implements Task<Captioner.PreparedPicture, List<Captioner.PictureCaption>> {
@@ -249,8 +249,7 @@ public final class Captioner
   private PictureCaption caption(DecodedSequence sequence, PreparedPicture picture) {
     int count = sequence.tokens().length;
     long[] all =
-        LongStream.concat(
-                Arrays.stream(prompt).skip(hidden), Arrays.stream(sequence.tokens()))
+        LongStream.concat(Arrays.stream(prompt).skip(hidden), Arrays.stream(sequence.tokens()))
             .toArray();
     DecodedSequence whole =
         new DecodedSequence(all, sequence.reason(), sequence.logProbability(), sequence.score());
