@@ -1,7 +1,9 @@
 """Command line: python -m lakegen_export."""
 
 import argparse
+import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +14,15 @@ from .export import Request, export
 from .families import tasks
 from .families.encoder import Pooling
 
+PROGRAM = os.environ.get("LAKEGEN_PROGRAM", "python -m lakegen_export")
+"""What the user called: the launcher says so."""
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def parse(arguments: Sequence[str]) -> Request:
     parser = argparse.ArgumentParser(
-        prog="python -m lakegen_export",
+        prog=PROGRAM,
         description="Turns a Hugging Face or diffusers model into a Lakegen model pack and proves it equal.",
         epilog="any architecture of transformers that passes the comparison with the untouched model; "
         "docs/architectures.md lists those that were tried",
@@ -41,6 +46,13 @@ def parse(arguments: Sequence[str]) -> Request:
         "--pooling", choices=Pooling.MODES, help="of an encoder; read from a sentence-transformers model when left out"
     )
     parser.add_argument("--normalize", action="store_true", help="with --pooling: scale vectors to length 1")
+    parser.add_argument(
+        "--heat-map-layer",
+        type=int,
+        metavar="N",
+        help="of a model that matches pictures and texts: add the graph for match's --heat-map, with the "
+        "cross-attention of this layer, counted from 0",
+    )
     options = parser.parse_args(arguments)
     if options.normalize and not options.pooling:
         parser.error("--normalize: needs --pooling (expected: both, or neither to read them from the model)")
@@ -52,17 +64,25 @@ def parse(arguments: Sequence[str]) -> Request:
         engine=options.engine,
         licence=options.licence,
         pooling=Pooling(options.pooling, options.normalize) if options.pooling else None,
+        heat_map_layer=options.heat_map_layer,
     )
 
 
 def main(arguments: Sequence[str]) -> int:
     """0: the pack is written; 1: the model can't be exported; argparse exits with 2 on invalid arguments."""
-    logging.disable_progress_bar()
+    request = parse(arguments)
+    if Path(request.model).exists() or not sys.stderr.isatty():
+        # Loading from disk takes no time worth a bar; a download from the hub does.
+        logging.disable_progress_bar()
+    start = time.monotonic()
     try:
-        export(parse(arguments))
+        export(request, lambda line: print(line, flush=True))
     except (ValueError, OSError) as error:
-        print(f"lakegen_export: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
+    print(
+        f"done in {time.monotonic() - start:.0f} s; ./lakegen pack check {request.out} proves the pack on this machine"
+    )
     return 0
 
 

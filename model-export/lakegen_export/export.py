@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig
 
-from . import image, measure, pack, source
+from . import golden, image, measure, pack, source
 from .families import Family, choose
 from .families.diffusion import StableDiffusion
 from .families.encoder import Pooling
 
-OPTIONS = ("pooling",)
+OPTIONS = ("pooling", "heat_map_layer")
 """The fields of a request that only some families take."""
 
 
@@ -29,6 +29,7 @@ class Request:
     engine: str = "PyTorch"
     licence: str | None = None
     pooling: Pooling | None = None
+    heat_map_layer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,23 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
     manifest = _manifest(request, family, checkpoint, where, tokenizer)
     if processor is not None:
         manifest["image"] = image.manifest(processor)
-    pack.write(family, manifest, tokenizer, processor, request.out, report)
+    differences = pack.write(family, manifest, tokenizer, processor, request.out, report)
+    for line in _summary(request.out, manifest, differences):
+        report(line)
+
+
+def _summary(out: Path, manifest: dict, differences: dict[str, golden.Difference]) -> list[str]:
+    sizes = {path.relative_to(out).as_posix(): path.stat().st_size for path in out.rglob("*") if path.is_file()}
+    origin = manifest["source"]
+    worst = max(differences.values(), key=lambda d: d.largest / max(1.0, d.scale))
+    cosine = min(difference.cosine for difference in differences.values())
+    return [
+        f"{out}: {origin['id']}, licence {origin['licence']}, for {', '.join(manifest['tasks'])}",
+        *(f"  {name:24} {pack.megabytes(size):>12}" for name, size in sorted(sizes.items())),
+        f"  {'in all':24} {pack.megabytes(sum(sizes.values())):>12}",
+        f"fidelity: largest difference from the float32 reference {worst.largest:.2e} of values up to "
+        f"{worst.scale:.3g}, lowest cosine {cosine:.6f}",
+    ]
 
 
 def _identify(where: str, options: dict) -> Checkpoint:

@@ -28,7 +28,12 @@ def run(capsys, *arguments) -> tuple[int, str]:
 
 def test_exports_and_prints_the_difference(source, tmp_path, capsys):
     assert command.main(["--model", str(source("gpt2")), "--out", str(tmp_path / "pack")]) == 0
-    assert "decoder: largest difference" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "decoder: exporting graph 1 of 1" in out
+    assert re.search(r"decoder: [\d.]+ MB, [\d.]+ s", out)
+    assert "decoder: largest difference" in out
+    assert re.search(r"decoder.pt +[\d.]+ MB", out)
+    assert re.search(r"fidelity: largest difference .* lowest cosine (1.000000|0.99999\d)", out)
     assert (tmp_path / "pack" / "pack.json").is_file()
 
 
@@ -83,6 +88,8 @@ def test_an_encoder_of_pictures_alone_is_refused(tmp_path, capsys):
         ),
         ("gpt2", ["--engine", "OnnxRuntime"], "engine: OnnxRuntime (expected: PyTorch for gpt2)"),
         ("gpt2", ["--pooling", "mean"], "pooling: mean (expected: none for text-generation)"),
+        ("blip", ["--heat-map-layer", "1"], "heat_map_layer: 1 (expected: none for image-to-text)"),
+        ("blip-matching", ["--heat-map-layer", "-1"], "heat_map_layer: -1 (expected: 0 to 3)"),
         (
             "bert",
             ["--engine", "OnnxRuntime", "--dtype", "float16"],
@@ -171,6 +178,13 @@ def test_a_checkpoint_that_tells_no_task_needs_the_option(architectures):
 )
 def test_the_class_that_was_saved_tells_the_task(name, architectures, chosen):
     assert families.choose(name, None, architectures) is chosen
+
+
+def test_blip_captions_or_matches():
+    assert families.choose("blip", None, ["BlipForConditionalGeneration"]).task == "image-to-text"
+    assert families.choose("blip", None, ["BlipForImageTextRetrieval"]).task == "image-text-matching"
+    with pytest.raises(ValueError, match="expected: --task feature-extraction or image-text-matching or image-to-text"):
+        families.choose("blip", None, ["BlipForQuestionAnswering"])
 
 
 def test_other_pipelines_of_diffusers_are_refused(tmp_path, capsys):

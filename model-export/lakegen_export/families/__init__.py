@@ -11,6 +11,7 @@ from .diffusion import StableDiffusion
 from .encoder import Encoder
 from .git import Git
 from .image_prefix import ImagePrefix
+from .matching import Matcher
 from .text_cross import Seq2Seq
 from .vision_cross import Blip, VisionEncoderDecoder
 
@@ -19,6 +20,7 @@ FAMILIES: dict[tuple[str, str], type[Family]] = {
     (family.task, name): family
     for name, family in (
         ("blip", Blip),
+        ("blip", Matcher),
         ("git", Git),
         (StableDiffusion.name, StableDiffusion),
         ("vision-encoder-decoder", VisionEncoderDecoder),

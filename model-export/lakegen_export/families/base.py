@@ -90,6 +90,22 @@ class Family(ABC):
         """Golden session first, then sessions of other shapes; outputs come from `reference`."""
 
 
+def load_trained(auto: Any, purpose: str, source: str, **kwargs) -> Any:
+    """A model in float32 by one of transformers' Auto classes; ValueError where the checkpoint lacks its head.
+
+    transformers itself goes on with random weights in their place. `purpose` is what such a model was trained for.
+    """
+    model, found = auto.from_pretrained(
+        source, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs
+    )
+    unfit = sorted({*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])})
+    if unfit:
+        raise ValueError(
+            f"weights: {', '.join(unfit)} missing or of another shape (expected: a model trained to {purpose})"
+        )
+    return model.eval()
+
+
 def fold_quick_gelu(model: torch.nn.Module) -> None:
     """Makes quick GELU, x sigmoid(1.702 x), of the MLPs of CLIP's kind a SiLU, in place.
 

@@ -42,6 +42,7 @@ def _blip_attention(
 class Blip(VisionCross):
     task: ClassVar[str] = "image-to-text"
     images: ClassVar[bool] = True
+    heads: ClassVar[tuple[str, ...]] = ("ForConditionalGeneration",)
 
     @staticmethod
     def load(source, **kwargs):

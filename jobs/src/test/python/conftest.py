@@ -55,11 +55,11 @@ def local_run(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
 
 
 @contextmanager
-def daemon(log: Path, started: str, *command: str) -> Iterator[re.Match[str]]:
+def daemon(log: Path, started: str, *command: str, cwd: Path | None = None) -> Iterator[re.Match[str]]:
     """A Spark daemon, running while the block runs; gives the match of `started` in its log."""
     with log.open("w") as out:
         process = subprocess.Popen(
-            [SPARK_HOME / "bin/spark-class", *command], stdout=out, stderr=subprocess.STDOUT, env=ENVIRONMENT
+            [SPARK_HOME / "bin/spark-class", *command], stdout=out, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=cwd
         )
     try:
         for _ in range(600):

@@ -5,6 +5,7 @@ import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
 import io.lakegen.task.embed.Embed;
 import io.lakegen.task.generate.Generate;
+import io.lakegen.task.match.Match;
 import io.lakegen.task.render.Render;
 import java.util.List;
 import java.util.Optional;
@@ -13,7 +14,8 @@ import java.util.Optional;
 public final class Tasks {
   /** In the order of help. */
   public static final List<TaskDefinition> ALL =
-      List.of(new Embed(), new Classify(), new Generate(), new Caption(), new Render());
+      List.of(
+          new Embed(), new Classify(), new Match(), new Generate(), new Caption(), new Render());
 
   private Tasks() {}
 

@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.lakegen.image.RgbImage;
 import io.lakegen.model.LoadedModel;
+import io.lakegen.task.Steps;
 import java.nio.LongBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -66,6 +67,8 @@ public final class DiffusionPipeline {
           throw new CancellationException("rendering was stopped");
         }
         advance(schedule, step, images, condition);
+        // Decoding is worth about a step.
+        Steps.done((step + 1.0) / (schedule.steps().size() + 1));
       }
       return decode(images);
     }

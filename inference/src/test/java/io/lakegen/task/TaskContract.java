@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -52,6 +53,11 @@ public abstract class TaskContract<P, O> {
       return map.keySet().equals(((Map<?, ?>) expected).keySet())
           && map.entrySet().stream()
               .allMatch(e -> agree(e.getValue(), ((Map<?, ?>) expected).get(e.getKey())));
+    }
+    if (actual instanceof List<?> list) {
+      List<?> other = (List<?>) expected;
+      return list.size() == other.size()
+          && IntStream.range(0, list.size()).allMatch(i -> agree(list.get(i), other.get(i)));
     }
     return actual.equals(expected);
   }
@@ -127,6 +133,7 @@ public abstract class TaskContract<P, O> {
               case IMAGE -> byte[].class;
               case VECTOR -> float[].class;
               case SCORES -> Map.class;
+              case TEXTS, VECTORS, IMAGES -> List.class;
             };
         assertThat(row.get(i)).as(results.get(i).name()).isInstanceOf(type);
       }

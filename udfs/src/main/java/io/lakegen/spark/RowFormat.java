@@ -149,6 +149,9 @@ public final class RowFormat {
     if (value instanceof float[] vector) {
       return UnsafeArrayData.fromPrimitiveArray(vector);
     }
+    if (value instanceof List<?> list) {
+      return new GenericArrayData(list.stream().map(RowFormat::internal).toArray());
+    }
     if (value instanceof Map<?, ?> scores) {
       return new ArrayBasedMapData(
           new GenericArrayData(scores.keySet().stream().map(RowFormat::internal).toArray()),

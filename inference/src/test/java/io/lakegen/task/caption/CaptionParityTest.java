@@ -14,6 +14,7 @@ import io.lakegen.decode.DecodeLoop;
 import io.lakegen.decode.DecodeRequest;
 import io.lakegen.decode.DecodedSequence;
 import io.lakegen.decode.Fixture;
+import io.lakegen.encoder.PictureInput;
 import io.lakegen.image.ImageDecoder;
 import io.lakegen.image.RgbImage;
 import io.lakegen.model.LoadedModel;
@@ -55,7 +56,7 @@ class CaptionParityTest {
     LoadedModel model = fixture.model();
     List<float[]> pixels = new ArrayList<>();
     for (JsonNode image : fixture.expected().path("images")) {
-      pixels.add(captioner(model, 20).pixels(rgb(image, "rgb")));
+      pixels.add(new PictureInput(model).pixels(rgb(image, "rgb")));
     }
     OptionValues options = Fixture.options(expected.path("options"));
     List<DecodeRequest<float[]>> requests = new ArrayList<>();
@@ -113,7 +114,7 @@ class CaptionParityTest {
     List<Double> std = fixture.model().pack().spec().image().orElseThrow().std();
     int at = 0;
     for (JsonNode image : fixture.expected().path("images")) {
-      float[] actual = captioner(fixture.model(), 20).pixels(rgb(image, "rgb"));
+      float[] actual = new PictureInput(fixture.model()).pixels(rgb(image, "rgb"));
       int plane = actual.length / 3;
       for (int i = 0; i < actual.length; i++) {
         double levels = Math.abs(actual[i] - expected[at + i]) * 255 * std.get(i / plane);
@@ -141,7 +142,7 @@ class CaptionParityTest {
       double cosine =
           cosine(
               features(fixture.model(), reduced),
-              features(fixture.model(), captioner.pixels(pillow)));
+              features(fixture.model(), new PictureInput(fixture.model()).pixels(pillow)));
       assertThat(cosine).isGreaterThanOrEqualTo(0.999);
     }
   }

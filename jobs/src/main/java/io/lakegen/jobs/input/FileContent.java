@@ -2,7 +2,9 @@ package io.lakegen.jobs.input;
 
 import static org.apache.spark.sql.functions.coalesce;
 import static org.apache.spark.sql.functions.col;
+import static org.apache.spark.sql.functions.lit;
 import static org.apache.spark.sql.functions.udf;
+import static org.apache.spark.sql.functions.when;
 
 import io.lakegen.image.ImageDecoder;
 import io.lakegen.spark.OutputSchema;
@@ -37,6 +39,9 @@ import org.apache.spark.util.SerializableConfiguration;
 public final class FileContent {
   static final String PATH = "path";
 
+  /** The field of image structs that holds the file itself. */
+  static final String BYTES = "bytes";
+
   /** The added column. */
   static final String COLUMN = "content";
 
@@ -53,24 +58,34 @@ public final class FileContent {
   /**
    * Adds a binary column and completes {@link OutputSchema#READ_ERROR}.
    *
-   * @param named a string column of paths, in which null stays null
+   * @param named a column of paths, in which null stays null, or of image structs
    * @param base what relative paths are relative to
    */
   static Dataset<Row> add(
       Dataset<Row> rows, BoundInputs.NamedFiles named, Path base, Configuration conf) {
+    Column given = quoted(named.column());
+    Column inside = named.isStruct() ? given.getField(BYTES) : lit(null).cast(DataTypes.BinaryType);
+    Column path = named.isStruct() ? given.getField(PATH) : given;
     Column file =
         udf(new Read(base.toString(), new SerializableConfiguration(conf)), RESULT)
             // Otherwise Spark may read a file once for every column made of it.
             .asNondeterministic()
-            .apply(col("`" + named.pathColumn().replace("`", "``") + "`"));
+            .apply(when(inside.isNull(), path));
     Column error = col(READ + ".error");
     boolean readErrors = Arrays.asList(rows.columns()).contains(OutputSchema.READ_ERROR);
-    return rows.withColumn(READ, file)
-        .withColumn(named.content(), col(READ + "." + COLUMN))
+    Dataset<Row> read = rows.withColumn(READ, file);
+    if (named.isStruct()) {
+      read = read.withColumn(named.pathColumn(), path);
+    }
+    return read.withColumn(named.content(), coalesce(inside, col(READ + "." + COLUMN)))
         .withColumn(
             OutputSchema.READ_ERROR,
             readErrors ? coalesce(col(OutputSchema.READ_ERROR), error) : error)
         .drop(READ);
+  }
+
+  private static Column quoted(String column) {
+    return col("`" + column.replace("`", "``") + "`");
   }
 
   private record Read(String base, SerializableConfiguration conf) implements UDF1<String, Row> {

@@ -48,7 +48,7 @@ class DocsTest {
       }
       common.retainAll(rows);
     }
-    common.add(row(JobCommand.CONFIG));
+    common.addAll(JobCommand.COMMAND_LINE.stream().map(DocsTest::row).toList());
     return common;
   }
 
@@ -85,10 +85,12 @@ class DocsTest {
   private static OptionValues everything(TaskDefinition task) {
     Map<String, Object> raw = new HashMap<>();
     for (Option<?> option : task.data().options()) {
-      Problems problems = new Problems();
-      OptionValues.parse(List.of(option), Map.of(option.name(), "2"), problems);
-      if (problems.isEmpty()) {
-        raw.put(option.name(), "2");
+      for (String value : List.of("2", "true")) {
+        Problems problems = new Problems();
+        OptionValues.parse(List.of(option), Map.of(option.name(), value), problems);
+        if (problems.isEmpty()) {
+          raw.putIfAbsent(option.name(), value);
+        }
       }
     }
     return OptionValues.parse(task.data().options(), raw, new Problems());
@@ -104,13 +106,16 @@ class DocsTest {
       case BOOLEAN -> "boolean";
       case IMAGE -> "binary";
       case VECTOR -> "array<float>";
+      case TEXTS -> "array<string>";
+      case VECTORS -> "array<array<float>>";
+      case IMAGES -> "array<binary>";
       case SCORES -> "map<string,float>";
     };
   }
 
   private static List<String> commonTable(Set<String> common) {
     List<String> table = new ArrayList<>(List.of("| option | |", "|---|---|"));
-    table.add(row(JobCommand.CONFIG));
+    JobCommand.COMMAND_LINE.forEach(o -> table.add(row(o)));
     JobSpec.allOptions(Tasks.ALL.get(0)).stream()
         .map(DocsTest::row)
         .filter(common::contains)

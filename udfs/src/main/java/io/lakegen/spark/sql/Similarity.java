@@ -6,6 +6,9 @@ import org.apache.spark.sql.catalyst.analysis.FunctionRegistryBase;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.ExpressionInfo;
 import org.apache.spark.sql.catalyst.expressions.objects.StaticInvoke;
+import org.apache.spark.sql.catalyst.plans.logical.FunctionSignature;
+import org.apache.spark.sql.catalyst.plans.logical.InputParameter;
+import org.apache.spark.sql.catalyst.plans.logical.NamedParametersSupport;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.types.AbstractDataType;
 import org.apache.spark.sql.types.DataTypes;
@@ -14,6 +17,13 @@ import scala.Option;
 /** {@code ai_similarity(vector, vector)}: the cosine of the angle between two vectors. */
 public final class Similarity {
   private static final String NAME = "ai_similarity";
+
+  private static final FunctionSignature SIGNATURE =
+      new FunctionSignature(
+          Scala.seq(
+              List.of(
+                  new InputParameter("a", Option.empty()),
+                  new InputParameter("b", Option.empty()))));
 
   private Similarity() {}
 
@@ -39,14 +49,12 @@ public final class Similarity {
             "",
             "scala_udf"),
         arguments -> {
-          if (arguments.size() != 2) {
-            throw Failures.analysis(NAME + ": " + arguments.size() + " arguments (expected: 2)");
-          }
           return new StaticInvoke(
               Similarity.class,
               DataTypes.DoubleType,
               "cosine",
-              arguments,
+              NamedParametersSupport.defaultRearrange(
+                  SIGNATURE, arguments, NAME, (a, b) -> a.equalsIgnoreCase(b)),
               Scala.seq(List.of(vector, vector)),
               true,
               true,
