@@ -33,7 +33,7 @@ class CacheLayout:
         """Of a cache that holds tokens; ValueError where a model keeps more than keys and values between tokens."""
         if cache is None:
             raise ValueError(
-                "state: none, each token computes the whole text again (expected: a cache of its attention)"
+                "state: none in the output of the model (expected: a cache of the keys and values of attention)"
             )
         layers = getattr(cache, "layers", None)
         if not layers or any(

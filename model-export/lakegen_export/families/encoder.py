@@ -118,7 +118,7 @@ class BertType(Family):
         shapes = {
             "texts of unequal length": [7, 2, 5],
             "a text alone": [1],
-            "more texts, and longer ones": [12, 12, 3, 9],
+            "larger batches": [12, 12, 3, 9],
         }
         for length in traits.windows(self.reference.config, self.context):
             shapes["texts longer than its attention window"] = [length, 3]
