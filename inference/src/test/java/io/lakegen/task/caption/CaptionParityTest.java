@@ -159,7 +159,7 @@ class CaptionParityTest {
               .with(Caption.PROMPT, expected.path("asked").get(row).asText());
       Captioner captioner = new Captioner(fixture.model(), options, new Budget(16));
       JsonNode image = expected.path("images").get(expected.path("imageOfRow").get(row).asInt());
-      float[] pixels = captioner.pixels(rgb(image, "rgb"));
+      float[] pixels = new PictureInput(fixture.model()).pixels(rgb(image, "rgb"));
       PreparedPicture picture = new PreparedPicture(new byte[] {0}, 0, pixels, 32, 32, null);
       assertThat(captioner.infer(List.of(picture)).get(0).get(0).text())
           .isEqualTo(expected.path("answers").get(row).asText());
