@@ -170,7 +170,7 @@ def test_manifest_of_a_pipeline(exported):
     assert spec["generation"] == {"bos": 1, "pad": 0, "eos": [2], "maxLength": 24}
 
 
-@pytest.mark.parametrize("name", ["bert-classification", "gpt2", "git", "bart", "stable-diffusion"])
+@pytest.mark.parametrize("name", ["bert-classification", "gpt2", "git", "blip", "stable-diffusion"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
 def test_reduced_precision_reports_its_difference(exported, name, dtype):
     pack = exported(name, dtype=dtype)
