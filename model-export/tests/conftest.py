@@ -64,11 +64,14 @@ INPUTS = {
 }
 KINDS = {
     "git": "git",
+    "llava": "git",
     "blip": "vision",
     "vision-encoder-decoder": "vision",
     "t5": "seq2seq",
     "bart": "seq2seq",
+    "umt5": "seq2seq",
     "bert": "encoder",
+    "modernbert": "encoder",
     "distilbert": "encoder",
     "roberta": "encoder",
     "stable-diffusion": "diffusion",
