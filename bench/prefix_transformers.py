@@ -25,13 +25,13 @@ from transformers.utils import logging
 
 GGUF = "model.gguf"
 SHARED_TOKENS = 1000
-THINGS = (
-    "lake river bridge tower engine candle mirror violin garden harbour mountain library kitchen railway balloon compass "
-    "pepper lantern blanket orchard meadow glacier desert island village market temple castle statue fountain tunnel "
-    "carpet bottle basket hammer needle ladder saddle anchor rudder sail propeller telescope microscope camera radio "
-    "piano trumpet drum flute guitar pencil notebook stamp envelope coin ticket passport suitcase umbrella jacket boot "
-    "scarf hat"
-).split()
+THINGS = """
+lake river bridge tower engine candle mirror violin garden harbour mountain library kitchen railway balloon
+compass pepper lantern blanket orchard meadow glacier desert island village market temple castle statue
+fountain tunnel carpet bottle basket hammer needle ladder saddle anchor rudder sail propeller telescope
+microscope camera radio piano trumpet drum flute guitar pencil notebook stamp envelope coin ticket passport
+suitcase umbrella jacket boot scarf hat
+""".split()  # noqa: SIM905 - a list would be a line a word
 
 
 def common(rows: list[list[int]]) -> int:
