@@ -40,7 +40,7 @@ def only(folder: Path, pattern: str) -> Path:
 
 
 def bert(file: Path) -> BertModel:
-    """The model of an ONNX file that was exported from BertModel: matrices lost their names, so they go by their bias."""
+    """The model of an ONNX file exported from BertModel: matrices lost their names, so they go by their bias."""
     graph = onnx.load(file).graph
     weights = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
     made_by = {output: node for node in graph.node for output in node.output}

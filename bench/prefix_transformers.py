@@ -23,14 +23,15 @@ from lakegen_export.export import Request, export
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.utils import logging
 
+GGUF = "model.gguf"
 SHARED_TOKENS = 1000
-THINGS = (
-    "lake river bridge tower engine candle mirror violin garden harbour mountain library kitchen railway balloon compass "
-    "pepper lantern blanket orchard meadow glacier desert island village market temple castle statue fountain tunnel "
-    "carpet bottle basket hammer needle ladder saddle anchor rudder sail propeller telescope microscope camera radio "
-    "piano trumpet drum flute guitar pencil notebook stamp envelope coin ticket passport suitcase umbrella jacket boot "
-    "scarf hat"
-).split()
+THINGS = """
+lake river bridge tower engine candle mirror violin garden harbour mountain library kitchen railway balloon
+compass pepper lantern blanket orchard meadow glacier desert island village market temple castle statue
+fountain tunnel carpet bottle basket hammer needle ladder saddle anchor rudder sail propeller telescope
+microscope camera radio piano trumpet drum flute guitar pencil notebook stamp envelope coin ticket passport
+suitcase umbrella jacket boot scarf hat
+""".split()  # noqa: SIM905 - a list would be a line a word
 
 
 def common(rows: list[list[int]]) -> int:
@@ -45,13 +46,9 @@ def make(folder: Path) -> None:
     building.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as scratch:
         gguf = smollm2.download(Path(scratch))
-        export(Request(str(gguf), building / "pack", licence="Apache-2.0"))
-        options = {"gguf_file": gguf.name}
-        AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **options).save_pretrained(
-            building / "model"
-        )
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **options)
-        tokenizer.save_pretrained(building / "model")
+        shutil.move(gguf, building / GGUF)
+    export(Request(str(building / GGUF), building / "pack", licence="Apache-2.0"))
+    tokenizer = AutoTokenizer.from_pretrained(building, gguf_file=GGUF)
     shots, number = "", 0
     while len(tokenizer(shots)["input_ids"]) < SHARED_TOKENS:
         prompt, output = smollm2.EXAMPLES[number % len(smollm2.EXAMPLES)]
@@ -66,8 +63,8 @@ def make(folder: Path) -> None:
 def measure(folder: Path, new_tokens: int, threads: int, batches: list[int]) -> None:
     """Prints one line of JSON: the best batch's seconds, the tokens for each prompt, and how many tokens are shared."""
     torch.set_num_threads(threads)
-    model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=GGUF, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)
     lines = (folder / "prompts.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [tokenizer(json.loads(line)["prompt"])["input_ids"] for line in lines]
     shared = common(rows)

@@ -11,7 +11,7 @@ import torch
 from transformers.utils import logging
 
 from .export import Request, export
-from .families import FAMILIES, supported
+from .families import tasks
 from .families.encoder import Pooling
 
 PROGRAM = os.environ.get("LAKEGEN_PROGRAM", "python -m lakegen_export")
@@ -24,16 +24,22 @@ def parse(arguments: Sequence[str]) -> Request:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Turns a Hugging Face or diffusers model into a Lakegen model pack and proves it equal.",
-        epilog=f"supported architectures: {', '.join(supported())}",
+        epilog="any architecture of transformers that passes the comparison with the untouched model; "
+        "docs/architectures.md lists those that were tried",
     )
     parser.add_argument("--model", required=True, help="a model's folder, hub id or GGUF file")
     parser.add_argument("--out", required=True, type=Path, help="folder of the pack; must not exist")
     parser.add_argument(
         "--task",
-        choices=sorted({task for task, _ in FAMILIES}),
+        choices=tasks(),
         help="needed only where an architecture serves several and the checkpoint doesn't tell which it was made for",
     )
-    parser.add_argument("--dtype", choices=sorted(DTYPES), default="float32", help="dtype of the weights")
+    parser.add_argument(
+        "--dtype",
+        choices=[*sorted(DTYPES), "auto"],
+        default="float32",
+        help="dtype of the weights; auto: float32 or bfloat16, whichever is faster on this CPU, measured in seconds",
+    )
     parser.add_argument("--engine", choices=["PyTorch", "OnnxRuntime"], default="PyTorch")
     parser.add_argument("--licence", help="of the weights; read from the model card when left out")
     parser.add_argument(
@@ -54,7 +60,7 @@ def parse(arguments: Sequence[str]) -> Request:
         model=options.model,
         out=options.out,
         task=options.task,
-        dtype=DTYPES[options.dtype],
+        dtype=DTYPES.get(options.dtype),
         engine=options.engine,
         licence=options.licence,
         pooling=Pooling(options.pooling, options.normalize) if options.pooling else None,

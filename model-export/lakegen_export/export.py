@@ -1,13 +1,13 @@
 """From a model's name to a written pack."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from transformers import AutoConfig
 
-from . import golden, image, pack, source
+from . import golden, image, measure, pack, source
 from .families import Family, choose
 from .families.diffusion import StableDiffusion
 from .families.encoder import Pooling
@@ -23,7 +23,9 @@ class Request:
     model: str
     out: Path
     task: str | None = None
-    dtype: torch.dtype = torch.float32
+    dtype: torch.dtype | None = torch.float32
+    """None: the fastest on this CPU."""
+
     engine: str = "PyTorch"
     licence: str | None = None
     pooling: Pooling | None = None
@@ -51,6 +53,8 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
     if family_class.texts:
         tokenizer = source.Tokenizer.load(where, subfolder=family_class.tokenizer_folder, **options)
     family = family_class.build(request, where, tokenizer and tokenizer.tokenizer, **options)
+    if request.dtype is None:
+        request = replace(request, dtype=measure.fastest(family, request.engine, report))
     if tokenizer is not None:
         tokenizer = tokenizer.within(family.context)
     processor = source.image_processor(where) if family.images else None
@@ -88,7 +92,9 @@ def _identify(where: str, options: dict) -> Checkpoint:
 def _check(request: Request, family: type[Family], name: str) -> None:
     if request.engine not in family.engines:
         raise ValueError(f"engine: {request.engine} (expected: {' or '.join(family.engines)} for {name})")
-    if request.engine == "OnnxRuntime" and request.dtype != torch.float32:
+    if request.dtype is None and family is StableDiffusion:
+        raise ValueError(f"dtype: auto (expected: one of its names for {name})")
+    if request.engine == "OnnxRuntime" and request.dtype not in (torch.float32, None):
         raise ValueError(f"dtype: {request.dtype} (expected: float32 with OnnxRuntime)")
     for option in OPTIONS:
         value = getattr(request, option)
@@ -105,7 +111,7 @@ def _manifest(
         "family": checkpoint.name,
         "engine": request.engine,
         "dtype": str(request.dtype).removeprefix("torch."),
-        **({} if tokenizer is None else {"tokenizer": tokenizer.manifest()}),
+        **({} if tokenizer is None else {"tokenizer": tokenizer.manifest(family.chat_template())}),
         **family.manifest(),
         "source": {
             "id": Path(request.model).name if local else request.model,

@@ -92,11 +92,14 @@ TASK_KINDS = {
 }
 KINDS = {
     "git": "git",
+    "llava": "git",
     "blip": "vision",
     "vision-encoder-decoder": "vision",
     "t5": "seq2seq",
     "bart": "seq2seq",
+    "umt5": "seq2seq",
     "bert": "encoder",
+    "modernbert": "encoder",
     "distilbert": "encoder",
     "roberta": "encoder",
     "stable-diffusion": "diffusion",

@@ -83,6 +83,10 @@ class Family(ABC):
         """The task's section in `tasks` of `pack.json`."""
         return {}
 
+    def chat_template(self) -> str | None:
+        """What stands around a user's text, marked `{prompt}`, where it isn't the tokenizer's own template."""
+        return None
+
     def golden(self, texts: list[dict]) -> dict:
         """More keys of `golden.json`; `texts` are its tokenizer's, each with `text` and `ids`."""
         return {}

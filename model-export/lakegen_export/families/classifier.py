@@ -1,4 +1,4 @@
-"""Classifiers of texts and pairs of texts, of BERT's type: BERT, DistilBERT, RoBERTa, XLM-RoBERTa.
+"""Classifiers of texts and pairs of texts: whatever `AutoModelForSequenceClassification` loads.
 
     model: as for pairs of texts (`PairType`) -> logits float32 [B, labels]
 
@@ -23,9 +23,7 @@ class Classifier(PairType):
 
     @staticmethod
     def load(source, **kwargs):
-        return load_trained(
-            AutoModelForSequenceClassification, "classify texts", source, attn_implementation="sdpa", **kwargs
-        )
+        return load_trained(AutoModelForSequenceClassification, "classify texts", source, **kwargs)
 
     def __init__(self, reference, dtype, tokenizer):
         super().__init__(reference, dtype)

@@ -28,12 +28,14 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.LongStream;
 
 /**
  * Captions from an {@code image-to-text} pack: GIT, whose visual tokens are a prefix in the
- * decoder's cache, BLIP and ViT-GPT2, whose decoders attend to the image. Images are decoded and
- * preprocessed by {@link #prepare}; the preprocessing graph runs on the model's device.
+ * decoder's cache, as they are in vision-language models, BLIP and ViT-GPT2, whose decoders attend
+ * to the image. Images are decoded and preprocessed by {@link #prepare}; the preprocessing graph
+ * runs on the model's device.
  */
 public final class Captioner
     implements Task<Captioner.PreparedPicture, List<Captioner.PictureCaption>> {
@@ -43,6 +45,7 @@ public final class Captioner
   private final int thumbnail;
   private final PictureInput input;
   private final long[] prompt;
+  private final int hidden;
   private final DecodeLoop<float[]> loop;
 
   /**
@@ -60,7 +63,8 @@ public final class Captioner
   /**
    * One caption.
    *
-   * @param text the prompt, if there is one, and what was generated, without special tokens
+   * @param text the prompt, if the caption goes on from it, and what was generated, without special
+   *     tokens
    * @param tokenCount tokens that were generated, the end token included
    * @param meanLogProbability mean of the generated tokens' log-probabilities (natural logarithm)
    *     under the model itself
@@ -86,12 +90,14 @@ public final class Captioner
     this.thumbnail = options.get(THUMBNAIL) == null ? 0 : options.get(THUMBNAIL);
     this.input = new PictureInput(model);
     PackSpec.Generation generation = spec.generation().orElseThrow();
-    long start = generation.decoderStart().orElseGet(() -> generation.bos().orElseThrow());
-    long[] text =
-        options.get(PROMPT).isEmpty()
-            ? new long[0]
-            : model.tokenizer().encode(options.get(PROMPT), false, false).getIds();
-    this.prompt = LongStream.concat(LongStream.of(start), Arrays.stream(text)).toArray();
+    Optional<String> template = spec.tokenizer().flatMap(PackSpec.Tokenizer::chatTemplate);
+    this.prompt = template.map(this::filled).orElseGet(() -> continued(generation));
+    this.hidden = template.isPresent() ? prompt.length : 0;
+    if (prompt.length == 0) {
+      Problems problems = new Problems();
+      problems.add(PROMPT.name(), "none", "a text for this model to answer");
+      problems.throwIfAny();
+    }
     int room = generation.maxLength() - options.get(MAX_NEW_TOKENS);
     if (prompt.length > room) {
       Problems problems = new Problems();
@@ -108,6 +114,22 @@ public final class Captioner
     this.loop =
         new DecodeLoop<>(
             model, options, PictureEncoder.of(model), budget, DecodeLoop.BudgetUnit.ROWS);
+  }
+
+  /** What stands between the picture and the caption in a model that was trained to answer. */
+  private long[] filled(String template) {
+    return encode(template.replace("{prompt}", options.get(PROMPT)));
+  }
+
+  /** The start token and the text that the caption goes on from. */
+  private long[] continued(PackSpec.Generation generation) {
+    long start = generation.decoderStart().orElseGet(() -> generation.bos().orElseThrow());
+    return LongStream.concat(LongStream.of(start), Arrays.stream(encode(options.get(PROMPT))))
+        .toArray();
+  }
+
+  private long[] encode(String text) {
+    return text.isEmpty() ? new long[0] : model.tokenizer().encode(text, false, false).getIds();
   }
 
   @Override
@@ -163,8 +185,9 @@ public final class Captioner
 
   private PictureCaption caption(DecodedSequence sequence, PreparedPicture picture) {
     int count = sequence.tokens().length;
-    long[] all = Arrays.copyOf(prompt, prompt.length + count);
-    System.arraycopy(sequence.tokens(), 0, all, prompt.length, count);
+    long[] all =
+        LongStream.concat(Arrays.stream(prompt).skip(hidden), Arrays.stream(sequence.tokens()))
+            .toArray();
     DecodedSequence whole =
         new DecodedSequence(all, sequence.reason(), sequence.logProbability(), sequence.score());
     return new PictureCaption(

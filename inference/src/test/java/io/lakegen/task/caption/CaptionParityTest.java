@@ -30,6 +30,7 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -41,7 +42,7 @@ class CaptionParityTest {
 
   static Stream<Arguments> cases() throws Exception {
     List<Arguments> cases = new ArrayList<>();
-    for (String name : List.of("git", "blip", "vit-gpt2")) {
+    for (String name : List.of("git", "blip", "vit-gpt2", "llava")) {
       Fixture.stream(Fixture.json(name).path("cases"))
           .forEach(c -> cases.add(Arguments.of(name, c.path("name").asText(), c)));
     }
@@ -106,7 +107,7 @@ class CaptionParityTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"git", "blip", "vit-gpt2"})
+  @ValueSource(strings = {"git", "blip", "vit-gpt2", "llava"})
   void preprocessesAsTheImageProcessor(String name) {
     Fixture fixture = Fixture.load(name);
     float[] expected = Fixture.floats(fixture.expected().path("pixels"));
@@ -126,7 +127,7 @@ class CaptionParityTest {
 
   /** From the file to the encoder's features: this decoder against Pillow's. */
   @ParameterizedTest
-  @ValueSource(strings = {"git", "blip", "vit-gpt2"})
+  @ValueSource(strings = {"git", "blip", "vit-gpt2", "llava"})
   void featuresOfJpegsEqualThoseOfPillowsPixels(String name) throws Exception {
     Fixture fixture = Fixture.load(name);
     Captioner captioner = captioner(fixture.model(), 20);
@@ -143,6 +144,25 @@ class CaptionParityTest {
               features(fixture.model(), reduced),
               features(fixture.model(), new PictureInput(fixture.model()).pixels(pillow)));
       assertThat(cosine).isGreaterThanOrEqualTo(0.999);
+    }
+  }
+
+  /** A prompt stands in the model's own frame, behind the picture, and not in the answer. */
+  @Test
+  void answersWhatThePromptAsks() throws Exception {
+    Fixture fixture = Fixture.load("llava");
+    JsonNode expected = fixture.expected();
+    for (int row = 0; row < expected.path("answers").size(); row++) {
+      OptionValues options =
+          OptionValues.NONE
+              .with(MAX_NEW_TOKENS, 20)
+              .with(Caption.PROMPT, expected.path("asked").get(row).asText());
+      Captioner captioner = new Captioner(fixture.model(), options, new Budget(16));
+      JsonNode image = expected.path("images").get(expected.path("imageOfRow").get(row).asInt());
+      float[] pixels = new PictureInput(fixture.model()).pixels(rgb(image, "rgb"));
+      PreparedPicture picture = new PreparedPicture(new byte[] {0}, 0, pixels, 32, 32, null);
+      assertThat(captioner.infer(List.of(picture)).get(0).get(0).text())
+          .isEqualTo(expected.path("answers").get(row).asText());
     }
   }
 
@@ -177,7 +197,7 @@ class CaptionParityTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"git", "blip", "vit-gpt2"})
+  @ValueSource(strings = {"git", "blip", "vit-gpt2", "llava"})
   void captionsWholeFiles(String name) throws Exception {
     Fixture fixture = Fixture.load(name);
     Captioner captioner = captioner(fixture.model(), 6);

@@ -5,6 +5,7 @@ import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.count;
 import static org.apache.spark.sql.functions.expr;
 import static org.apache.spark.sql.functions.lit;
+import static org.apache.spark.sql.functions.sha2;
 import static org.apache.spark.sql.functions.sum;
 
 import io.lakegen.jobs.run.Commit;
@@ -23,7 +24,6 @@ import java.util.stream.Collectors;
 import org.apache.spark.sql.Column;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
-import org.apache.spark.sql.types.DataTypes;
 
 /**
  * Two outputs, row by row: rows of the same key (that is, of the same input) are pairs. Equal rows
@@ -168,9 +168,13 @@ final class Comparison {
     columns.add(status.as(side + STATUS));
     for (int i = 0; i < results.size(); i++) {
       Column value = col("`" + results.get(i).name() + "`");
-      boolean picture =
-          rows.schema().apply(results.get(i).name()).dataType().equals(DataTypes.BinaryType);
-      columns.add((picture ? org.apache.spark.sql.functions.sha2(value, 256) : value).as(side + i));
+      Column compared =
+          switch (results.get(i).kind()) {
+            case IMAGE -> sha2(value, 256);
+            case IMAGES -> expr("transform(`" + results.get(i).name() + "`, x -> sha2(x, 256))");
+            default -> value;
+          };
+      columns.add(compared.as(side + i));
     }
     return rows.select(columns.toArray(Column[]::new));
   }

@@ -202,7 +202,14 @@ final class JobOutput {
     } else if (type.equals(DataTypes.BinaryType)) {
       return image || result == Result.Type.IMAGE ? Kind.IMAGE : Kind.OTHER;
     }
-    return result == Result.Type.VECTOR ? Kind.VECTOR : Kind.OTHER;
+    return result == null
+        ? Kind.OTHER
+        : switch (result) {
+          case VECTOR -> Kind.VECTOR;
+          case VECTORS -> Kind.VECTORS;
+          case IMAGES -> Kind.IMAGES;
+          default -> Kind.OTHER;
+        };
   }
 
   OutputStatus status() {

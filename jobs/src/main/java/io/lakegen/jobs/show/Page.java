@@ -12,11 +12,13 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.apache.spark.sql.Row;
 
@@ -26,6 +28,9 @@ import org.apache.spark.sql.Row;
  * are.
  */
 final class Page {
+  private static final Set<Kind> NOT_IN_WORDS =
+      EnumSet.of(Kind.IMAGE, Kind.IMAGES, Kind.VECTOR, Kind.VECTORS);
+
   private static final int MOST_TEXT = 1_500;
   private static final int ERRORS_OF_TYPE = 6;
   private static final int POINTS = 1_500;
@@ -202,7 +207,7 @@ final class Page {
   private static List<ShownColumn> pictureColumns(JobOutput output) {
     List<ShownColumn> of =
         Stream.concat(output.results().stream(), output.inputs().stream())
-            .filter(c -> c.is(Kind.IMAGE))
+            .filter(c -> c.is(Kind.IMAGE) || c.is(Kind.IMAGES))
             .toList();
     if (!of.isEmpty()) {
       return of;
@@ -231,7 +236,7 @@ final class Page {
   private void table(JobOutput output, List<Row> sample) {
     List<ShownColumn> columns =
         Stream.concat(output.inputs().stream(), output.results().stream())
-            .filter(c -> !c.is(Kind.VECTOR))
+            .filter(c -> !NOT_IN_WORDS.contains(c.kind()))
             .toList();
     html.append("<div class=\"scroll\"><table><thead><tr>");
     columns.forEach(
@@ -280,8 +285,8 @@ final class Page {
       html.append("<figure><div class=\"views\">");
       StringBuilder about = new StringBuilder();
       for (ShownColumn column : shown) {
-        Optional<Pictures.Picture> picture = image(reader, row, column);
-        picture.ifPresent(p -> about.append(about.length() == 0 ? "" : ", ").append(p.about()));
+        images(reader, row, column)
+            .forEach(p -> about.append(about.length() == 0 ? "" : ", ").append(p.about()));
       }
       html.append("</div><figcaption>");
       caption(output, row, about.toString());
@@ -294,24 +299,25 @@ final class Page {
     return new Pictures(output.spark().sparkContext().hadoopConfiguration(), output.last().input());
   }
 
-  private Optional<Pictures.Picture> image(Pictures reader, Row row, ShownColumn column) {
-    Optional<Pictures.Picture> picture =
-        pictures > PICTURES ? Optional.empty() : reader.picture(row, column);
-    if (picture.isEmpty()) {
+  private List<Pictures.Picture> images(Pictures reader, Row row, ShownColumn column) {
+    List<Pictures.Picture> found = pictures > PICTURES ? List.of() : reader.pictures(row, column);
+    if (found.isEmpty()) {
       html.append("<span class=\"none\">")
           .append(row.getAs(column.name()) == null ? "none" : "not in this page")
           .append("</span>");
-    } else {
-      pictures += picture.get().data().length();
+    }
+    String name = Html.escape(column.name());
+    for (Pictures.Picture picture : found) {
+      pictures += picture.data().length();
       html.append("<img alt=\"")
-          .append(Html.escape(column.name()))
+          .append(name)
           .append("\" title=\"")
-          .append(Html.escape(column.name()))
+          .append(name)
           .append("\" src=\"")
-          .append(picture.get().data())
+          .append(picture.data())
           .append("\">");
     }
-    return picture;
+    return found;
   }
 
   /** Texts first, then what is short. */
@@ -321,7 +327,7 @@ final class Page {
     for (ShownColumn column :
         Stream.concat(output.results().stream(), output.inputs().stream()).toList()) {
       Object value = row.getAs(column.name());
-      if (value == null || column.is(Kind.IMAGE) || column.is(Kind.VECTOR)) {
+      if (value == null || NOT_IN_WORDS.contains(column.kind())) {
         continue;
       }
       boolean isMain =
@@ -544,7 +550,7 @@ final class Page {
     }
     html.append(Html.escape(String.join(" · ", inputs))).append("</p><div class=\"sides\">\n");
     for (Comparison.Cell cell : pair.cells()) {
-      boolean isPicture = cell.column().is(Kind.IMAGE);
+      boolean isPicture = cell.column().is(Kind.IMAGE) || cell.column().is(Kind.IMAGES);
       side(cell, cell.a(), isPicture ? pair.a() : null, ofA);
       side(cell, cell.b(), isPicture ? pair.b() : null, ofB);
     }
@@ -557,7 +563,7 @@ final class Page {
         .append(Html.escape(cell.column().name()))
         .append("</small>");
     if (pictured != null) {
-      image(reader, pictured, cell.column());
+      images(reader, pictured, cell.column());
     }
     html.append(Html.escape(text)).append("</div>\n");
   }

@@ -3,7 +3,6 @@ package io.lakegen.jobs.show;
 import io.lakegen.image.ImageDecoder;
 import io.lakegen.image.RgbImage;
 import io.lakegen.image.Thumbnail;
-import io.lakegen.jobs.show.ShownColumn.Kind;
 import io.lakegen.task.RowException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -11,6 +10,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
@@ -22,6 +22,9 @@ final class Pictures {
 
   /** A file that is no larger goes into the page as it is. */
   private static final int SMALL_FILE = 12_000;
+
+  /** Pictures of one row's list. */
+  private static final int MOST = 4;
 
   private static final int MAX_FILE = 32 << 20;
 
@@ -45,15 +48,17 @@ final class Pictures {
     this.input = input;
   }
 
-  /** The picture in a row; empty if there is none, or it cannot be read. */
-  Optional<Picture> picture(Row row, ShownColumn column) {
+  /** The pictures in a row's column; none where it holds none, or they cannot be read. */
+  List<Picture> pictures(Row row, ShownColumn column) {
     Object value = row.getAs(column.name());
-    if (value instanceof byte[] file) {
-      return picture(file);
-    }
-    return column.is(Kind.PATH) && value instanceof String path
-        ? read(path).flatMap(Pictures::picture)
-        : Optional.empty();
+    Stream<byte[]> files =
+        switch (column.kind()) {
+          case IMAGE -> Stream.ofNullable((byte[]) value);
+          case IMAGES -> Values.list(value).stream().limit(MOST).map(i -> (byte[]) i);
+          case PATH -> value == null ? Stream.of() : read(value.toString()).stream();
+          default -> Stream.of();
+        };
+    return files.flatMap(f -> picture(f).stream()).toList();
   }
 
   private static Optional<Picture> picture(byte[] file) {

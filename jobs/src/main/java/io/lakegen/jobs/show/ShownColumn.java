@@ -13,9 +13,12 @@ record ShownColumn(String name, Kind kind) {
     BOOLEAN,
     /** An image file. */
     IMAGE,
+    /** Several image files. */
+    IMAGES,
     /** Path of an image file. */
     PATH,
     VECTOR,
+    VECTORS,
     OTHER
   }
 

@@ -117,7 +117,17 @@ final class TextView {
     }
     return switch (column.kind()) {
       case IMAGE -> Pictures.about((byte[]) value);
+      case IMAGES ->
+          Values.list(value).stream()
+              .map(i -> Pictures.about((byte[]) i))
+              .collect(Collectors.joining("; "));
       case VECTOR -> Values.vector(Values.floats(value));
+      case VECTORS -> {
+        List<?> vectors = Values.list(value);
+        yield vectors.size()
+            + " vectors"
+            + (vectors.isEmpty() ? "" : " of " + Values.list(vectors.get(0)).size() + " numbers");
+      }
       default -> Values.cut(Values.text(value), MOST_TEXT);
     };
   }

@@ -74,15 +74,22 @@ final class Values {
     if (value == null) {
       return null;
     }
-    List<?> list =
-        value instanceof List<?> java
-            ? java
-            : CollectionConverters.asJava((scala.collection.Seq<?>) value);
+    List<?> list = list(value);
     float[] floats = new float[list.size()];
     for (int i = 0; i < floats.length; i++) {
       floats[i] = ((Number) list.get(i)).floatValue();
     }
     return floats;
+  }
+
+  /** A list column's value; a null is an empty list. */
+  static List<?> list(Object value) {
+    if (value == null) {
+      return List.of();
+    }
+    return value instanceof List<?> java
+        ? java
+        : CollectionConverters.asJava((scala.collection.Seq<?>) value);
   }
 
   static String size(long bytes) {

@@ -51,7 +51,7 @@ final class Scorings {
       for (Map.Entry<Expression, ModelCall> call : calls.entrySet()) {
         if (!results.containsKey(call.getKey())
             && call.getValue().references().subsetOf(child.outputSet())) {
-          Attribute result = find(scored, call.getKey());
+          Attribute result = find(scored, call.getValue());
           if (result == null) {
             result = resultOf(call.getValue());
             scored = score(call.getValue(), result, scored);
@@ -119,7 +119,12 @@ final class Scorings {
   /** The column of an equal call's result in or below a plan; null if there is none. */
   private static Attribute find(LogicalPlan plan, Expression call) {
     if (plan instanceof ModelScoring scoring) {
-      return original(scoring).equals(call) ? scoring.result() : find(scoring.child(), call);
+      return original(scoring).equals(call.canonicalized())
+          ? scoring.result()
+          : find(scoring.child(), call);
+    }
+    if (plan instanceof Project project) {
+      return find(project.child(), resolved(project, call));
     }
     boolean keepsRows =
         plan instanceof Filter
@@ -127,9 +132,19 @@ final class Scorings {
             || plan instanceof Repartition
             || plan instanceof RepartitionByExpression
             || plan instanceof LocalLimit
-            || plan instanceof GlobalLimit
-            || plan instanceof Project;
+            || plan instanceof GlobalLimit;
     return keepsRows ? find(child(plan), call) : null;
+  }
+
+  /** A call over the columns of a projection's child. */
+  private static Expression resolved(Project project, Expression call) {
+    Map<ExprId, Expression> made = new HashMap<>();
+    for (NamedExpression e : Scala.<NamedExpression>list(project.projectList())) {
+      if (e instanceof Alias alias) {
+        made.put(alias.exprId(), alias.child());
+      }
+    }
+    return map(call, e -> e instanceof Attribute a ? made.getOrDefault(a.exprId(), e) : e);
   }
 
   /** A scoring's call with its inputs as they were in the query. */

@@ -42,7 +42,11 @@ public final class Similarity {
             "_FUNC_(a, b) - Cosine similarity of two vectors, from -1 to 1. Null for a null, an"
                 + " element that is null, and a vector of zeros.",
             "\n    Arguments:\n      * a, b - array<float> of one length, such as ai_embed's\n",
-            "\n    Examples:\n      > SELECT _FUNC_(array(3F, 4F), array(4F, 3F));\n       0.96\n  ",
+            "\n"
+                + "    Examples:\n"
+                + "      > SELECT _FUNC_(array(3F, 4F), array(4F, 3F));\n"
+                + "       0.96\n"
+                + "  ",
             "",
             "misc_funcs",
             "",

@@ -149,8 +149,10 @@ class FunctionsTest {
         "ai_shout('a', text => 'b') | arguments: 2, [text] out of place (expected: [text], then",
         "ai_shout(text => 'a', text => 'b') | text: given twice (expected: one text)",
         "ai_shout(model => 'tiny') | arguments: 1 (expected: [text], then a model",
-        "ai_shout(text => 'a', 'tiny') | 'tiny' (expected: no argument by position after one by name)",
-        "ai_shout('a', options => 'x') | options: 'x' (expected: a constant map('name', 'value', ...))",
+        "ai_shout(text => 'a', 'tiny') | 'tiny' (expected: no argument by position after one by"
+            + " name)",
+        "ai_shout('a', options => 'x') | options: 'x' (expected: a constant map('name', 'value',"
+            + " ...))",
         "ai_shout('a', concat('a', id)) | (expected: a constant text",
         "ai_shout('a', 'tiny', map('seed', cast(id as string))) | (expected: a constant map",
         "ai_embed('a') | missing (expected: the URI of a model pack as an argument, or in"
@@ -197,7 +199,7 @@ class FunctionsTest {
         .containsExactly("[ArraySeq(!a, !a)]");
     assertThat(
             rows(
-                "select ai_complete('a', 'gpt', map('top_p', 0.5, 'max_new_tokens', 3)) is not null"))
+                "select ai_complete('a', 'gpt', map('repetition_penalty', 1.5, 'max_new_tokens', 3)) is not null"))
         .containsExactly("[true]");
     assertThat(
             rows(
