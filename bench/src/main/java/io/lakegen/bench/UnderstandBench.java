@@ -47,8 +47,7 @@ public final class UnderstandBench {
     compare("answer", ROWS, "id", "answer", answer());
     compare("classify", PHOTOS, "path", "label", photos("classify", "vit"));
     compare("embed", PHOTOS, "path", "embedding", photos("embed", "dinov2"));
-    compare(
-        "zero-shot", PHOTOS, "path", "label", photos("classify", "clip", "--labels", LABELS));
+    compare("zero-shot", PHOTOS, "path", "label", photos("classify", "clip", "--labels", LABELS));
     report.print();
   }
 

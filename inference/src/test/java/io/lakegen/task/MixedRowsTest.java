@@ -126,8 +126,6 @@ class MixedRowsTest {
       }
       return true;
     }
-    return one instanceof Float score
-        ? Math.abs(score - (Float) other) < 1e-5
-        : one.equals(other);
+    return one instanceof Float score ? Math.abs(score - (Float) other) < 1e-5 : one.equals(other);
   }
 }

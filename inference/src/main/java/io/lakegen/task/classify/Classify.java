@@ -143,8 +143,7 @@ public record Classify(Kind reads) implements TaskDefinition {
     }
     for (Option<?> option : List.of(LABELS, LABEL_TEMPLATE)) {
       if (options.has(option)) {
-        problems.add(
-            option.name(), options.get(option), "none; this model has labels of its own");
+        problems.add(option.name(), options.get(option), "none; this model has labels of its own");
       }
     }
   }

@@ -12,8 +12,7 @@ final class ImageClassifier extends PictureTask<float[]> {
 
   /** A classifier over a loaded pack, which stays the caller's to close. */
   ImageClassifier(LoadedModel model, OptionValues options) {
-    this(
-        model, options, model.pack().spec().section(Classify.IMAGES, LabelSpec::read));
+    this(model, options, model.pack().spec().section(Classify.IMAGES, LabelSpec::read));
   }
 
   private ImageClassifier(LoadedModel model, OptionValues options, LabelSpec spec) {

@@ -117,8 +117,7 @@ class AnswererTest {
             fixture.model(),
             OptionValues.NONE.with(Answer.QUESTION, row.path("question").asText()),
             new Budget(1000));
-    Question question =
-        answerer.prepare(RowInputs.of("context", row.path("context").asText()));
+    Question question = answerer.prepare(RowInputs.of("context", row.path("context").asText()));
     agree("one question", answerer.values(answerer.infer(List.of(question)).get(0)), row);
   }
 

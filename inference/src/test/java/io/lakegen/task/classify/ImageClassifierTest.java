@@ -85,9 +85,7 @@ class ImageClassifierTest {
   void batchesSinglePicturesFilesAndTheReferenceAgree(String name) throws Exception {
     Fixture fixture = Fixture.load(name);
     agree(
-        fixture,
-        new ImageClassifier(fixture.model(), ALL_LABELS),
-        fixture.expected().path("rows"));
+        fixture, new ImageClassifier(fixture.model(), ALL_LABELS), fixture.expected().path("rows"));
   }
 
   @ParameterizedTest
@@ -95,8 +93,7 @@ class ImageClassifierTest {
   void anyLabelsAreComparedAsTheReferenceDoes(String name) throws Exception {
     Fixture fixture = Fixture.load(name);
     for (JsonNode testCase : fixture.expected().path("cases")) {
-      List<String> labels =
-          Fixture.stream(testCase.path("labels")).map(JsonNode::asText).toList();
+      List<String> labels = Fixture.stream(testCase.path("labels")).map(JsonNode::asText).toList();
       OptionValues options =
           ALL_LABELS
               .with(Classify.LABELS, List.of(String.join(", ", labels)))

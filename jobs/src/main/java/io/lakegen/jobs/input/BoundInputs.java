@@ -167,8 +167,7 @@ public record BoundInputs(
   private static boolean fits(Kind kind, DataType type) {
     return switch (kind) {
       case TEXT -> type instanceof StringType;
-      case IMAGE, TEXT_OR_IMAGE ->
-          type instanceof StringType || isImage(type);
+      case IMAGE, TEXT_OR_IMAGE -> type instanceof StringType || isImage(type);
       case NUMBER -> type instanceof StringType || type instanceof NumericType;
       case SCALAR ->
           type instanceof StringType || type instanceof NumericType || type instanceof BooleanType;

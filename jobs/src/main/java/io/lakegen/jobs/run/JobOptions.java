@@ -3,7 +3,6 @@ package io.lakegen.jobs.run;
 import io.lakegen.jobs.input.InputFormat;
 import io.lakegen.model.Devices;
 import io.lakegen.spark.ScorerOptions;
-import io.lakegen.task.Argument;
 import io.lakegen.task.Option;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.Result;

@@ -109,10 +109,8 @@ class AnswerJobTest {
             {"question": "What is a lake?"}
             """);
     assertThat(answer(input).err())
-        .contains(
-            "question: missing (expected: --question TEXT or --question-column NAME)");
-    Result result =
-        answer(input, "--question-column", "question", "--max-error-rate", 1);
+        .contains("question: missing (expected: --question TEXT or --question-column NAME)");
+    Result result = answer(input, "--question-column", "question", "--max-error-rate", 1);
     assertThat(result.status()).as(result.err()).isZero();
     assertThat(
             TestJobs.outcomes(folder + "/out")

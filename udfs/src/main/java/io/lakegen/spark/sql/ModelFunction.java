@@ -90,8 +90,7 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
           .append("      * ")
           .append(name)
           .append(" - ")
-          .append(
-              expected(argument))
+          .append(expected(argument))
           .append(argument.isRequired() ? "" : "; where it is given, the model must be too")
           .append("\n");
     }

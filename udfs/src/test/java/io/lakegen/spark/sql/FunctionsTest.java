@@ -482,8 +482,7 @@ class FunctionsTest {
     return List.of(
         Arguments.of(new Embed(), "bert", Map.of()),
         Arguments.of(new Classify(), "distilbert-classification", Map.of()),
-        Arguments.of(
-            new Classify(Argument.Kind.IMAGE), "vit-classes", Map.of("column", "image")),
+        Arguments.of(new Classify(Argument.Kind.IMAGE), "vit-classes", Map.of("column", "image")),
         Arguments.of(new Embed(Argument.Kind.IMAGE), "clip", Map.of("column", "image")),
         Arguments.of(new Answer(), "bert-answers", Map.of("question", "What?", "top-k", "2")),
         Arguments.of(new Generate(), "gpt2", Map.of("max-new-tokens", "6", "do-sample", "true")),
