@@ -25,8 +25,9 @@ def _convnext(processor) -> tuple[dict, dict | None]:
 
 def _steps(count: int, size: int) -> torch.Tensor:
     """PIL adds steps up, and what they round to on the way decides at a pixel's edge."""
-    steps = torch.full([count], size / count, dtype=torch.float64)
-    steps[0] = 0.5 * (size / count)
+    # A script would round a number that is assigned to an element to float32.
+    first = torch.full([1], 0.5 * (size / count), dtype=torch.float64)
+    steps = torch.cat([first, torch.full([count - 1], size / count, dtype=torch.float64)])
     return steps.cumsum(0).to(torch.int64).clamp(max=size - 1)
 
 

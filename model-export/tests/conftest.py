@@ -152,6 +152,8 @@ def source(tmp_path_factory) -> Callable[..., Path]:
                 tokenizer = tiny.byte_level_bpe(320, enclose, **pairs)
                 if name in IMAGE_CLASSIFIERS or name == "dinov2":
                     tokenizer = None
+                if name in ("clip", "siglip"):
+                    tokenizer = getattr(tiny, f"{name}_tokenizer")()
                 tiny.save(build(1), folder, tokenizer, processor and processor(), pooling)
             found[name] = folder
         return found[name]

@@ -69,8 +69,8 @@ def test_unknown_architecture(tmp_path, capsys):
     status, error = run(capsys, "--model", tmp_path / "model", "--out", tmp_path / "pack")
     assert status == 1
     assert (
-        "model_type: upernet (expected: one that transformers loads for feature-extraction or image-text-matching"
-        in error
+        "model_type: upernet (expected: one that transformers loads for feature-extraction or image-classification or "
+        "image-feature-extraction or image-text-matching" in error
     )
     assert not (tmp_path / "pack").exists()
 
@@ -88,7 +88,8 @@ def test_an_encoder_of_pictures_alone_is_refused(tmp_path, capsys):
         (
             "gpt2",
             ["--task", "image-to-text"],
-            "task: image-to-text (expected: feature-extraction or text-classification or text-generation for gpt2)",
+            "task: image-to-text (expected: feature-extraction or question-answering or text-classification or "
+            "text-generation for gpt2)",
         ),
         ("gpt2", ["--engine", "OnnxRuntime"], "engine: OnnxRuntime (expected: PyTorch for gpt2)"),
         ("gpt2", ["--pooling", "mean"], "pooling: mean (expected: none for text-generation)"),

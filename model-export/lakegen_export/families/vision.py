@@ -28,6 +28,19 @@ class _Model(torch.nn.Module):
         return self.output(self.model(pixel_values=pixels.to(self.dtype))).float()
 
 
+def _fix_windows(model, pixels) -> None:
+    """Swin fits its windows to the picture at each call, with tensors of the device while it is traced.
+
+    Pictures have one size here, so those of one call do for all.
+    """
+    layers = [layer for layer in model.modules() if hasattr(layer, "set_shift_and_window_size")]
+    if layers:
+        with torch.no_grad():
+            model(pixel_values=pixels.to(model.dtype))
+    for layer in layers:
+        layer.set_shift_and_window_size = lambda _resolution: None
+
+
 class Vision(Family):
     """What both kinds share; pictures have the size that the model's image processor makes them."""
 
@@ -52,6 +65,7 @@ class Vision(Family):
         model = copy.deepcopy(self.reference)
         fold_quick_gelu(model)
         example = {"pixels": golden.tensor(self.pixels(2))}
+        _fix_windows(model, **example)
         return {"model": Graph(_Model(self, model.to(self.dtype), self.dtype), example)}
 
     def pixels(self, rows: int) -> dict:
