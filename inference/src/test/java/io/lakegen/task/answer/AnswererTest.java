@@ -125,14 +125,14 @@ class AnswererTest {
   void aQuestionThatFillsTheWindowIsABadRowOnlyWhereTheContextNeedsSeveral() throws Exception {
     Answerer answerer =
         answerer(
-            Fixture.load("distilbert-answers"), OptionValues.NONE.with(Answer.DOC_STRIDE, 8), 1000);
+            Fixture.load("distilbert-answers"), OptionValues.NONE.with(Answer.DOC_STRIDE, 11), 1000);
     String longQuestion = "the ".repeat(50);
     assertThat(answerer.prepare(row(longQuestion, "the the")).windows().places()).hasSize(1);
     assertThatThrownBy(() -> answerer.prepare(row(longQuestion, "the ".repeat(20))))
         .isInstanceOf(RowException.class)
         .hasMessage(
             "the question leaves 11 tokens of a window for the context of 20"
-                + " (expected: more than doc-stride, 8)");
+                + " (expected: more than doc-stride, 11)");
   }
 
   @Test
