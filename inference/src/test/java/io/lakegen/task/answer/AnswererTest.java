@@ -125,7 +125,9 @@ class AnswererTest {
   void aQuestionThatFillsTheWindowIsABadRowOnlyWhereTheContextNeedsSeveral() throws Exception {
     Answerer answerer =
         answerer(
-            Fixture.load("distilbert-answers"), OptionValues.NONE.with(Answer.DOC_STRIDE, 11), 1000);
+            Fixture.load("distilbert-answers"),
+            OptionValues.NONE.with(Answer.DOC_STRIDE, 11),
+            1000);
     String longQuestion = "the ".repeat(50);
     assertThat(answerer.prepare(row(longQuestion, "the the")).windows().places()).hasSize(1);
     assertThatThrownBy(() -> answerer.prepare(row(longQuestion, "the ".repeat(20))))

@@ -103,7 +103,8 @@ class ClassifyJobTest {
             folder.resolve("out"));
     assertThat(result.status()).as(result.err()).isZero();
     assertThat(TestJobs.rows(folder + "/out").columns())
-        .containsExactly("path", "length", "label", "score", "scores", "lineage");
+        .containsExactly(
+            "path", "length", "label", "score", "scores", "lineage", "run_id", "chunk");
     assertThat(
             TestJobs.outcomes(folder + "/out")
                 .selectExpr("coalesce(error.type, 'ok')", "map_keys(scores)")

@@ -242,7 +242,8 @@ class EmbedJobTest {
         TestJobs.run(
             "embed", "--input", pictures, "--model", model, "--output", folder.resolve("out"));
     assertThat(result.status()).as(result.err()).isZero();
-    assertThat(rows("out").columns()).containsExactly("path", "length", "embedding", "lineage");
+    assertThat(rows("out").columns())
+        .containsExactly("path", "length", "embedding", "lineage", "run_id", "chunk");
     io.lakegen.spark.LakegenFunctions.register(TestJobs.spark());
     rows("out").createOrReplaceTempView("vectors");
     List<Row> found =
