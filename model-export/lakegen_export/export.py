@@ -12,7 +12,7 @@ from .families import Family, choose
 from .families.diffusion import StableDiffusion
 from .families.encoder import Pooling
 
-OPTIONS = ("pooling", "heat_map_layer")
+OPTIONS = ("pooling", "attention_layer", "heat_map_layer")
 """The fields of a request that only some families take."""
 
 
@@ -29,6 +29,7 @@ class Request:
     engine: str = "PyTorch"
     licence: str | None = None
     pooling: Pooling | None = None
+    attention_layer: int | None = None
     heat_map_layer: int | None = None
 
 

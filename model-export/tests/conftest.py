@@ -71,7 +71,7 @@ INPUTS = {
         "match": ["input_ids", "attention_mask", "hidden", "feature"],
         "heat_map": ["input_ids", "attention_mask", "hidden", "feature"],
     },
-    "encoder": {"model": ["input_ids", "attention_mask"]},
+    "encoder": {"model": ["input_ids", "attention_mask"], "attention": ["input_ids", "attention_mask"]},
     "pairs": {"model": ["input_ids", "attention_mask", "token_type_ids"]},
     "pictures": {"model": ["pixels"]},
     "dual": {"image": ["pixels"], "text": ["input_ids", "attention_mask"]},

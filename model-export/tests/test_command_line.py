@@ -93,6 +93,8 @@ def test_an_encoder_of_pictures_alone_is_refused(tmp_path, capsys):
         ),
         ("gpt2", ["--engine", "OnnxRuntime"], "engine: OnnxRuntime (expected: PyTorch for gpt2)"),
         ("gpt2", ["--pooling", "mean"], "pooling: mean (expected: none for text-generation)"),
+        ("gpt2", ["--attention-layer", "1"], "attention_layer: 1 (expected: none for text-generation)"),
+        ("bert", ["--pooling", "cls", "--attention-layer", "2"], "attention_layer: 2 (expected: 0 to 1)"),
         ("blip", ["--heat-map-layer", "1"], "heat_map_layer: 1 (expected: none for image-to-text)"),
         ("blip-matching", ["--heat-map-layer", "-1"], "heat_map_layer: -1 (expected: 0 to 3)"),
         (

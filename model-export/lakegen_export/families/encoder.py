@@ -2,6 +2,8 @@
 
     model: input_ids int64 [B, T], attention_mask int64 [B, T] (0: right padding)
            -> hidden float32 [B, T, hidden], zeros at padding
+    attention: the same inputs -> hidden, weights float32 [B, T, T]: of each token for each token, mean of the heads of
+           one layer, zeros at padding
 
 Pooling over the tokens that the mask shows, and normalisation, are the caller's work. Causal models serve too, such as
 those that pool the last token.
@@ -81,6 +83,19 @@ class _Model(torch.nn.Module):
     def forward(self, input_ids, attention_mask):
         hidden = call(self.model, self.pad, input_ids, attention_mask, **self.options).last_hidden_state
         return hidden.float() * attention_mask[:, :, None]
+
+
+class _Attention(_Model):
+    def __init__(self, model, pad: int, layer: int):
+        super().__init__(model, pad)
+        self.layer = layer
+
+    def forward(self, input_ids, attention_mask):
+        options = {**self.options, "output_attentions": True}
+        found = call(self.model, self.pad, input_ids, attention_mask, **options)
+        weights = found.attentions[self.layer].float().mean(1)
+        shown = attention_mask[:, :, None]
+        return found.last_hidden_state.float() * shown, weights * shown * attention_mask[:, None, :]
 
 
 class BertType(Family):
@@ -194,7 +209,7 @@ class PairType(BertType):
 
 class Encoder(BertType):
     task: ClassVar[str] = "feature-extraction"
-    options: ClassVar[tuple[str, ...]] = ("pooling",)
+    options: ClassVar[tuple[str, ...]] = ("pooling", "attention_layer")
     # Heads of pretraining are dropped: sentence-transformers often starts from a checkpoint that has one.
     heads: ClassVar[tuple[str, ...]] = ("Model", "ForMaskedLM", "ForPreTraining")
 
@@ -206,7 +221,7 @@ class Encoder(BertType):
                 "pooling: unknown, the model has no modules.json of sentence-transformers "
                 f"(expected: --pooling {' or '.join(Pooling.MODES)})"
             )
-        return cls(cls.load(source, **kwargs), request.dtype, pooling)
+        return cls(cls.load(source, **kwargs), request.dtype, pooling, request.attention_layer)
 
     @staticmethod
     def load(source, **kwargs):
@@ -218,15 +233,59 @@ class Encoder(BertType):
             raise ValueError(f"model: {type(model).__name__} (expected: an encoder of texts, which reads input_ids)")
         return model
 
-    def __init__(self, reference, dtype, pooling: Pooling):
+    def __init__(self, reference, dtype, pooling: Pooling, attention_layer: int | None = None):
         super().__init__(reference, dtype)
         self.pooling = pooling
+        self.layer = attention_layer
+        if attention_layer is not None:
+            # The faster kinds of attention never hold the weights.
+            self.eager = copy.deepcopy(reference)
+            self.eager.set_attn_implementation("eager")
+            self._check_layer()
         if pooling.max_length is not None:
             self.context = min(self.context, pooling.max_length)
 
+    def _check_layer(self) -> None:
+        with torch.no_grad():
+            found = self.eager(input_ids=torch.tensor([[1, 2]]), output_attentions=True)
+        layers = getattr(found, "attentions", None) or ()
+        if not layers or any(layer is None or layer.dim() != 4 for layer in layers):
+            raise ValueError(
+                f"attention_layer: {self.layer} (expected: none, {type(self.reference).__name__} gives no attention "
+                "weights)"
+            )
+        if not 0 <= self.layer < len(layers):
+            raise ValueError(f"attention_layer: {self.layer} (expected: 0 to {len(layers) - 1})")
+
     def graphs(self):
+        hidden = {"last_hidden_state": {0: "batch", 1: "length"}}
         module = _Model(copy.deepcopy(self.reference).to(self.dtype), self.pad)
-        return {"model": Graph(module, self.example(), {"last_hidden_state": {0: "batch", 1: "length"}})}
+        found = {"model": Graph(module, self.example(), hidden)}
+        if self.layer is not None:
+            module = _Attention(copy.deepcopy(self.eager).to(self.dtype), self.pad, self.layer)
+            outputs = {**hidden, "attention": {0: "batch", 1: "length", 2: "length"}}
+            found["attention"] = Graph(module, self.example(), outputs)
+        return found
+
+    def sessions(self):
+        found = super().sessions()
+        if self.layer is not None:
+            for steps in found:
+                values = steps[0].inputs
+                weights = self.weights(*map(golden.tensor, values))
+                steps.append(Step("attention", values, [*steps[0].outputs, weights], steps[0].shows))
+        return found
+
+    def weights(self, input_ids, attention_mask) -> torch.Tensor:
+        """[B, T, T]: the weights of the layer in each row alone, mean of the heads, zeros at padding."""
+        rows = []
+        for ids, mask in zip(input_ids, attention_mask, strict=True):
+            length = int(mask.sum())
+            with torch.no_grad():
+                found = self.eager(input_ids=ids[None, :length], output_attentions=True)
+            weights = found.attentions[self.layer][0].mean(0)
+            rows.append(torch.nn.functional.pad(weights, (0, len(ids) - length) * 2))
+        return torch.stack(rows)
 
     def answer(self, input_ids, attention_mask):
         # Each alone: what a model makes of padding is its own affair, and hidden from who pools.
@@ -238,11 +297,12 @@ class Encoder(BertType):
         return torch.stack(rows)
 
     def section(self):
-        return {
+        section = {
             "pooling": self.pooling.mode,
             "normalize": self.pooling.normalize,
             "dimension": self.reference.config.get_text_config().hidden_size,
         }
+        return section if self.layer is None else {**section, "attentionLayer": self.layer}
 
     def golden(self, texts):
         return {"embeddings": [{"text": one["text"], "values": self.embedding(one["ids"]).tolist()} for one in texts]}

@@ -35,10 +35,15 @@ public final class TextGraph {
   /**
    * What the graph gave.
    *
-   * @param values of its first output, flat
+   * @param all its outputs, each flat
    * @param length tokens of a row, padding included
    */
-  public record Output(float[] values, int length) {}
+  public record Output(List<float[]> all, int length) {
+    /** The first output. */
+    public float[] values() {
+      return all.get(0);
+    }
+  }
 
   /**
    * A graph of a loaded model, which stays the caller's to close.
@@ -94,7 +99,7 @@ public final class TextGraph {
         array.setName(name);
         inputs.add(array);
       }
-      return new Output(graph.run(inputs).head().toFloatArray(), length);
+      return new Output(graph.run(inputs).stream().map(NDArray::toFloatArray).toList(), length);
     }
   }
 }

@@ -60,7 +60,8 @@ public final class PackSection {
     return new PackSection("", node.path(key), problems).names();
   }
 
-  boolean has(String key) {
+  /** Whether the key is there. */
+  public boolean has(String key) {
     return node.has(key);
   }
 

@@ -29,7 +29,7 @@ class PackSectionsTest {
           embed  | bert             | /pooling    | "average"  | tasks.feature-extraction.pooling: "average" (expected: one of [mean, cls, max, lastToken])
           embed  | bert             | /normalize  | "yes"      | tasks.feature-extraction.normalize: "yes" (expected: true or false)
           embed  | bert             | /dimension  |            | tasks.feature-extraction.dimension: missing (expected: a whole number above 0)
-          embed  | bert             | /colour     | "red"      | tasks.feature-extraction.colour: unknown key (expected: one of [pooling, normalize, dimension])
+          embed  | bert             | /colour     | "red"      | tasks.feature-extraction.colour: unknown key (expected: one of [pooling, normalize, dimension, attentionLayer])
           embed  | dinov2           | /dimension  | 0          | tasks.image-feature-extraction.dimension: 0 (expected: a whole number above 0)
           embed  | clip             | /function   | "none"     | tasks.zero-shot-image-classification.function: "none" (expected: one of [softmax, sigmoid])
           embed  | clip             | /bias       | "0"        | tasks.zero-shot-image-classification.bias: "0" (expected: a number)

@@ -41,7 +41,8 @@ final class DualTextEmbedder extends TextEncoderTask<Embedding> {
     for (int i = 0; i < batch.size(); i++) {
       float[] vector = Arrays.copyOfRange(vectors.values(), i * dimension, (i + 1) * dimension);
       Tokens row = batch.get(i);
-      results.add(new Embedding(Pooler.requireFinite(vector), row.ids().length, row.truncated()));
+      results.add(
+          new Embedding(Pooler.requireFinite(vector), row.ids().length, row.truncated(), null));
     }
     return results;
   }

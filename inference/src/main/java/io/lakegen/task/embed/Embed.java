@@ -9,6 +9,7 @@ import io.lakegen.problem.Problems;
 import io.lakegen.task.Argument;
 import io.lakegen.task.Argument.Kind;
 import io.lakegen.task.Budget;
+import io.lakegen.task.Option;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.Result;
 import io.lakegen.task.Task;
@@ -27,6 +28,12 @@ public record Embed(Kind reads) implements TaskDefinition {
   static final String TEXTS = "feature-extraction";
   static final String IMAGES = "image-feature-extraction";
   static final String TEXT = "text";
+
+  static final Option<Boolean> ATTENTION =
+      Option.flag(
+          "attention",
+          "Add the columns tokens and attention: how much each token of a text looks at each other"
+              + " in one layer. The pack must have been exported for it.");
 
   /**
    * On CPUs throughput is flat from a few hundred tokens a batch on, and small batches stay in the
@@ -54,7 +61,7 @@ public record Embed(Kind reads) implements TaskDefinition {
             + " files and binary columns as images, and string columns as texts, in one space.",
         List.of(TEXTS, IMAGES, DualSpec.PACK_TASK),
         List.of(Argument.required(images ? PictureTask.IMAGE : TEXT, reads, TEXT)),
-        List.of(),
+        images ? List.of() : List.of(ATTENTION),
         images ? PictureTask.BUDGET : reads == Kind.TEXT ? TOKENS : TOKENS.or(PictureTask.BUDGET),
         images ? PictureTask.WINDOW_ROWS : 4096,
         images ? PictureTask.MIN_TASK_ROWS : 32);
@@ -80,12 +87,26 @@ public record Embed(Kind reads) implements TaskDefinition {
         new Result("embedding", Result.Type.VECTOR, "pooled and normalised as the pack says"));
     if (reads != Kind.IMAGE) {
       results.addAll(TextEncoderTask.results());
+      if (options.get(ATTENTION)) {
+        results.add(
+            new Result(
+                "tokens",
+                Result.Type.TEXTS,
+                "with --attention: the tokens that the model read, special tokens included"));
+        results.add(
+            new Result(
+                "attention",
+                Result.Type.VECTORS,
+                "with --attention: for each token its weights for all tokens, which add up to 1;"
+                    + " the mean of the layer's heads"));
+      }
     }
     return results;
   }
 
   @Override
   public void check(OptionValues options, PackSpec pack, Problems problems) {
+    boolean attention = false;
     if (pack.tasks().contains(DualSpec.PACK_TASK)) {
       TextEncoderTask.check(pack, "text", problems);
       PictureTask.check(pack, "image", problems);
@@ -95,7 +116,16 @@ public record Embed(Kind reads) implements TaskDefinition {
       ImageEmbedder.readDimension(pack.section(IMAGES, problems));
     } else {
       TextEncoderTask.check(pack, problems);
-      EmbeddingSpec.read(pack.section(TEXTS, problems));
+      attention = EmbeddingSpec.read(pack.section(TEXTS, problems)).attention();
+      if (attention) {
+        TextEncoderTask.check(pack, "attention", problems);
+      }
+    }
+    if (reads != Kind.IMAGE && options.get(ATTENTION) && !attention) {
+      problems.add(
+          ATTENTION.name(),
+          true,
+          "a pack with attention; export the model again, with --attention-layer N");
     }
   }
 
@@ -103,7 +133,7 @@ public record Embed(Kind reads) implements TaskDefinition {
   public Task<?, ?> open(LoadedModel model, OptionValues options, Budget budget) {
     PackSpec pack = model.pack().spec();
     if (pack.tasks().contains(TEXTS)) {
-      return new TextEmbedder(model);
+      return new TextEmbedder(model, options.get(ATTENTION));
     }
     return reads == Kind.TEXT ? new DualTextEmbedder(model) : new ImageEmbedder(model);
   }
