@@ -213,18 +213,24 @@ def bad():
     (HERE / "bad.json").write_text(json.dumps(bad, indent=1) + "\n")
 
 
+def upright_rgb(file):
+    """The first picture of a file as Pillow sees it: upright, 8-bit RGB, on white."""
+    image = ImageOps.exif_transpose(Image.open(file))
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
 def expect():
     expected = {}
     for path in sorted(HERE.iterdir()):
         if path.suffix in (".json", ".py") or path.is_dir():
             continue
-        image = ImageOps.exif_transpose(Image.open(path))
-        if image.mode == "I;16":
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+        image = upright_rgb(path)
+        pixels = np.asarray(image).reshape(-1, 3)
         step = max(1, len(pixels) // 40)
         expected[path.name] = {
             "height": image.height,

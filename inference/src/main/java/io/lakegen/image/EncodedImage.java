@@ -1,6 +1,7 @@
 package io.lakegen.image;
 
 import java.io.IOException;
+import java.util.Arrays;
 
 /** An image file in memory whose header was read. Used by one thread. */
 interface EncodedImage {
@@ -26,7 +27,21 @@ interface EncodedImage {
   Pixels decode(int minHeight, int minWidth) throws IOException;
 
   /** 8-bit RGB, row by row. */
-  record Pixels(byte[] rgb, int height, int width) {}
+  record Pixels(byte[] rgb, int height, int width) {
+    /** These pixels as a part of a larger, white picture. */
+    Pixels onCanvas(int canvasHeight, int canvasWidth, int top, int left) {
+      if (height == canvasHeight && width == canvasWidth) {
+        return this;
+      }
+      byte[] canvas = new byte[canvasHeight * canvasWidth * 3];
+      Arrays.fill(canvas, (byte) 255);
+      for (int y = 0; y < height; y++) {
+        System.arraycopy(
+            rgb, y * width * 3, canvas, ((top + y) * canvasWidth + left) * 3, width * 3);
+      }
+      return new Pixels(canvas, canvasHeight, canvasWidth);
+    }
+  }
 
   /** A sound file of a kind that cannot be decoded. */
   final class UnsupportedImageException extends IOException {

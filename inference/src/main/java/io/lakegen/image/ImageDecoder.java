@@ -10,9 +10,10 @@ import java.util.HexFormat;
 
 /**
  * Turns the bytes of an image file into upright 8-bit RGB pixels. The format is told by the first
- * bytes, not by a name: JPEG, PNG, GIF (first frame), BMP, WebP or TIFF (first page). Grey,
- * palette, 16-bit and CMYK images become RGB as Pillow's {@code convert("RGB")} does it, without
- * colour profiles; transparent parts lie on white; the EXIF orientation is applied. Thread-safe.
+ * bytes, not by a name: JPEG, PNG, GIF and WebP (first frame), BMP or TIFF (first page; BigTIFF
+ * too). Grey, palette, 16-bit and CMYK images become RGB as Pillow's {@code convert("RGB")} does
+ * it, without colour profiles; transparent parts lie on white; the EXIF orientation is applied.
+ * Thread-safe.
  */
 public final class ImageDecoder {
   /** Longest file that is read, in bytes. */
@@ -97,7 +98,9 @@ public final class ImageDecoder {
     return switch (format) {
       case JPEG -> JpegImage.open(file);
       case WebP -> WebpImage.open(file);
-      case PNG, GIF, BMP, TIFF -> ImageIoImage.open(format, file);
+      case TIFF -> ImageIoImage.open(format, TiffHeader.mended(file));
+      case BMP -> ImageIoImage.open(format, BmpHeader.mended(file));
+      case PNG, GIF -> ImageIoImage.open(format, file);
     };
   }
 
@@ -127,7 +130,7 @@ public final class ImageDecoder {
           && file.length >= 12
           && starts(Arrays.copyOfRange(file, 8, 12), 'W', 'E', 'B', 'P')) {
         return WebP;
-      } else if (starts(file, 'I', 'I', 42, 0) || starts(file, 'M', 'M', 0, 42)) {
+      } else if (TiffHeader.starts(file)) {
         return TIFF;
       } else if (starts(file, 'B', 'M')) {
         return BMP;

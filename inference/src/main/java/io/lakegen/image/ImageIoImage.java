@@ -1,14 +1,12 @@
 package io.lakegen.image;
 
 import com.twelvemonkeys.imageio.plugins.bmp.BMPImageReaderSpi;
+import com.twelvemonkeys.imageio.plugins.tiff.BigTIFFImageReaderSpi;
 import com.twelvemonkeys.imageio.plugins.tiff.TIFFImageReaderSpi;
 import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
 import java.awt.image.BufferedImage;
 import java.io.EOFException;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.util.Arrays;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import org.w3c.dom.Element;
@@ -70,12 +68,9 @@ final class ImageIoImage implements EncodedImage {
   }
 
   private static int tiffOrientation(byte[] file) throws IOException {
-    ByteOrder order = file[0] == 'I' ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN;
     // The directory often is the last thing in the file; the readers take a missing one for an
-    // empty
-    // one.
-    if (file.length < 8
-        || Integer.toUnsignedLong(ByteBuffer.wrap(file).order(order).getInt(4)) >= file.length) {
+    // empty one.
+    if (TiffHeader.directory(file) >= file.length) {
       throw new EOFException();
     }
     return Orientation.read(file, 0, file.length);
@@ -92,7 +87,10 @@ final class ImageIoImage implements EncodedImage {
   private ImageReader reader() throws IOException {
     // By name, not through ImageIO's registry, which depends on the class loader that filled it.
     return switch (format) {
-      case TIFF -> new TIFFImageReaderSpi().createReaderInstance(null);
+      case TIFF ->
+          TiffHeader.big(file)
+              ? new BigTIFFImageReaderSpi().createReaderInstance(null)
+              : new TIFFImageReaderSpi().createReaderInstance(null);
       case BMP -> new BMPImageReaderSpi().createReaderInstance(null);
       default -> ImageIO.getImageReadersByFormatName(format.name()).next();
     };
@@ -128,29 +126,12 @@ final class ImageIoImage implements EncodedImage {
     try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(file)) {
       reader.setInput(in, true, true);
       BufferedImage image = reader.read(0);
-      return onCanvas(RgbPixels.of(image));
+      return RgbPixels.of(image).onCanvas(height, width, top, left);
     } catch (IOException e) {
       throw truncated(e) ? new EOFException() : e;
     } finally {
       reader.dispose();
     }
-  }
-
-  private Pixels onCanvas(Pixels frame) {
-    if (frame.height() == height && frame.width() == width) {
-      return frame;
-    }
-    byte[] canvas = new byte[height * width * 3];
-    Arrays.fill(canvas, (byte) 255);
-    for (int y = 0; y < frame.height(); y++) {
-      System.arraycopy(
-          frame.rgb(),
-          y * frame.width() * 3,
-          canvas,
-          ((top + y) * width + left) * 3,
-          frame.width() * 3);
-    }
-    return new Pixels(canvas, height, width);
   }
 
   private boolean truncated(Throwable failure) {

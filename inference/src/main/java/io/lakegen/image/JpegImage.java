@@ -1,8 +1,5 @@
 package io.lakegen.image;
 
-import com.twelvemonkeys.imageio.metadata.jpeg.JPEG;
-import com.twelvemonkeys.imageio.metadata.jpeg.JPEGSegment;
-import com.twelvemonkeys.imageio.metadata.jpeg.JPEGSegmentUtil;
 import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
 import java.io.EOFException;
 import java.io.IOException;
@@ -15,31 +12,18 @@ import javax.imageio.event.IIOReadWarningListener;
 
 /** A JPEG file, decoded by libjpeg-turbo at full or reduced size. */
 record JpegImage(byte[] file, int height, int width, int orientation) implements EncodedImage {
-  private static final String EXIF = "Exif";
-
   /** How the JDK's reader warns that the file ends too early, whatever else then fails. */
   private static final String TRUNCATED = "Truncated File";
 
-  static JpegImage open(byte[] file) throws IOException {
+  static JpegImage open(byte[] original) throws IOException {
+    JpegSegments segments = JpegSegments.of(original);
+    byte[] file = segments.file();
     int[] size = Leptonica.jpegSize(file);
     if (size == null) {
       throw failure(file);
     }
-    return new JpegImage(file, size[1], size[0], orientation(file));
-  }
-
-  private static int orientation(byte[] file) {
-    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(file)) {
-      List<JPEGSegment> segments = JPEGSegmentUtil.readSegments(in, JPEG.APP1, EXIF);
-      if (segments.isEmpty()) {
-        return Orientation.NORMAL;
-      }
-      byte[] data = segments.get(0).data().readAllBytes();
-      // "Exif" is followed by two zero bytes, the first of which ended the segment's identifier.
-      return Orientation.read(data, 1, data.length - 1);
-    } catch (IOException | RuntimeException e) {
-      return Orientation.NORMAL;
-    }
+    byte[] exif = segments.exif();
+    return new JpegImage(file, size[1], size[0], Orientation.read(exif, 0, exif.length));
   }
 
   @Override
@@ -87,8 +71,8 @@ record JpegImage(byte[] file, int height, int width, int orientation) implements
   /**
    * What is wrong with a JPEG that libjpeg-turbo warned of or gave up on; null if nothing that
    * shows. libjpeg fills what is missing with grey and only counts its warnings through Leptonica,
-   * while the JDK's copy of libjpeg reports their texts: stray bytes between segments, which many
-   * cameras leave, are harmless; a hole in the picture is not.
+   * while the JDK's copy of libjpeg reports their texts: stray bytes after the coded data are
+   * harmless; a hole in the picture is not.
    */
   private static String damage(byte[] file) {
     List<String> found = new ArrayList<>();

@@ -1,34 +1,53 @@
 package io.lakegen.image;
 
-import com.twelvemonkeys.imageio.metadata.Directory;
-import com.twelvemonkeys.imageio.metadata.Entry;
-import com.twelvemonkeys.imageio.metadata.tiff.TIFF;
-import com.twelvemonkeys.imageio.metadata.tiff.TIFFReader;
-import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
 import io.lakegen.image.EncodedImage.Pixels;
-import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 
 /** The EXIF orientation (EXIF 2.3, tag 0x0112): where the image's first row and column belong. */
 final class Orientation {
   static final int NORMAL = 1;
 
+  private static final short TAG = 0x0112;
+  private static final int BIG_TIFF = 43;
+  private static final int SHORT = 3;
+  private static final int LONG = 4;
+  private static final int SIGNED_SHORT = 8;
+
   private Orientation() {}
 
   /**
-   * The orientation in a TIFF structure, which is what EXIF data are; 1 if they tell none or make
-   * no sense, since a camera's slip is no reason to lose the picture.
+   * The orientation in a TIFF structure (TIFF 6.0, section 2; also BigTIFF), which is what EXIF
+   * data are; 1 if they tell none or make no sense, since a camera's slip is no reason to lose the
+   * picture. What follows the orientation may be damaged.
    */
   static int read(byte[] bytes, int offset, int length) {
-    try (ByteArrayImageInputStream in = new ByteArrayImageInputStream(bytes, offset, length)) {
-      Directory directory = new TIFFReader().read(in);
-      Entry entry = directory.getEntryById(TIFF.TAG_ORIENTATION);
-      return entry != null
-              && entry.getValue() instanceof Number value
-              && value.intValue() >= 1
-              && value.intValue() <= 8
-          ? value.intValue()
-          : NORMAL;
-    } catch (IOException | RuntimeException e) {
+    try {
+      ByteBuffer in = ByteBuffer.wrap(bytes, offset, length).slice();
+      in.order(in.get(0) == 'I' ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
+      if (in.get(0) != in.get(1) || (in.get(0) != 'I' && in.get(0) != 'M')) {
+        return NORMAL;
+      }
+      boolean big = in.getShort(2) == BIG_TIFF;
+      int directory = Math.toIntExact(big ? in.getLong(8) : Integer.toUnsignedLong(in.getInt(4)));
+      long entries = big ? in.getLong(directory) : Short.toUnsignedInt(in.getShort(directory));
+      int entry = directory + (big ? 8 : 2);
+      for (long i = 0; i < entries; i++, entry += big ? 20 : 12) {
+        if (in.getShort(entry) == TAG) {
+          int type = in.getShort(entry + 2);
+          int at = entry + (big ? 12 : 8);
+          if (!big && type == SHORT && in.getInt(entry + 4) > 2) {
+            return NORMAL;
+          }
+          int value =
+              type == SHORT || type == SIGNED_SHORT
+                  ? in.getShort(at)
+                  : type == LONG ? in.getInt(at) : NORMAL;
+          return value >= 1 && value <= 8 ? value : NORMAL;
+        }
+      }
+      return NORMAL;
+    } catch (IndexOutOfBoundsException | ArithmeticException e) {
       return NORMAL;
     }
   }

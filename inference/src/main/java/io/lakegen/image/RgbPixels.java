@@ -9,6 +9,7 @@ import java.awt.image.DataBuffer;
 import java.awt.image.IndexColorModel;
 import java.awt.image.Raster;
 import java.io.IOException;
+import java.util.Arrays;
 
 /**
  * Takes 8-bit RGB out of any {@link BufferedImage}, from its samples: Java's own conversions treat
@@ -25,12 +26,13 @@ final class RgbPixels {
   static Pixels of(BufferedImage image) throws IOException {
     ColorModel model = image.getColorModel();
     int type = image.getRaster().getTransferType();
-    if (type == DataBuffer.TYPE_FLOAT
-        || type == DataBuffer.TYPE_DOUBLE
-        || (type == DataBuffer.TYPE_INT && image.getSampleModel().getSampleSize(0) > 16)) {
+    int bits = image.getSampleModel().getSampleSize(0);
+    if (type == DataBuffer.TYPE_FLOAT || (type == DataBuffer.TYPE_INT && bits == 32)) {
+      return wide(image.getRaster(), bits);
+    }
+    if (type == DataBuffer.TYPE_DOUBLE || (type == DataBuffer.TYPE_INT && bits > 16)) {
       throw new UnsupportedImageException(
-          image.getSampleModel().getSampleSize(0)
-              + " bits a sample (expected: at most 16, unsigned)");
+          bits + " bits a sample (expected: at most 16, or 32 of grey)");
     }
     if (model instanceof IndexColorModel palette) {
       return indexed(image.getRaster(), palette);
@@ -39,6 +41,36 @@ final class RgbPixels {
       case ColorSpace.TYPE_GRAY, ColorSpace.TYPE_RGB, ColorSpace.TYPE_CMYK -> samples(image);
       default -> converted(image);
     };
+  }
+
+  /**
+   * Grey of 32 bits a sample, which Pillow cuts off at 0 and 255. A picture of another range would
+   * come out black or white without a word, and nothing tells how to scale it.
+   */
+  private static Pixels wide(Raster raster, int bits) throws IOException {
+    if (raster.getNumBands() != 1) {
+      throw new UnsupportedImageException(
+          bits + " bits a sample in colour (expected: at most 16, or 32 of grey)");
+    }
+    int width = raster.getWidth();
+    int height = raster.getHeight();
+    double[] samples =
+        raster.getSamples(
+            raster.getMinX(), raster.getMinY(), width, height, 0, new double[width * height]);
+    double least = Double.POSITIVE_INFINITY;
+    double most = Double.NEGATIVE_INFINITY;
+    byte[] rgb = new byte[width * height * 3];
+    for (int i = 0; i < samples.length; i++) {
+      least = Math.min(least, samples[i]);
+      most = Math.max(most, samples[i]);
+      Arrays.fill(rgb, 3 * i, 3 * i + 3, (byte) (int) samples[i]);
+    }
+    // Written so that a NaN, which is both least and most, does not pass.
+    if (!(least >= 0 && most <= 255) || (most <= 1 && least < most)) {
+      throw new UnsupportedImageException(
+          bits + " bits a sample, from " + least + " to " + most + " (expected: from 0 to 255)");
+    }
+    return new Pixels(rgb, height, width);
   }
 
   private static Pixels indexed(Raster raster, IndexColorModel palette) throws IOException {
