@@ -37,7 +37,8 @@ def write(
     """
     out.mkdir(parents=True)
     try:
-        proof = fidelity(family, manifest["engine"], out, report)
+        with family.device:
+            proof = fidelity(family, manifest["engine"], out, report)
         files, steps, differences = proof.files, proof.steps, proof.differences
         if processor is not None:
             files["preprocess"] = "preprocess.pt"
@@ -120,7 +121,7 @@ def _save(module: torch.jit.ScriptModule, path: Path, names: Iterable[str]) -> C
 
 def load(path: Path, names: list[str]) -> Callable[..., list[torch.Tensor]]:
     """A saved graph as a function of named inputs that gives the list of outputs."""
-    graph = torch.jit.load(str(path), map_location="cpu")
+    graph = torch.jit.load(str(path), map_location=torch.get_default_device())
 
     def call(**inputs: torch.Tensor) -> list[torch.Tensor]:
         outputs = graph(*[inputs[name] for name in names])

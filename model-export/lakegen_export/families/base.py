@@ -46,6 +46,9 @@ class Family(ABC):
     context: int
     """Longest sequence in tokens."""
 
+    device: torch.device = torch.device("cpu")
+    """Where the reference is, and where graphs are traced and compared with it."""
+
     def __init__(self, reference: Any, dtype: torch.dtype):
         self.reference = reference
         self.dtype = dtype

@@ -107,7 +107,13 @@ class StableDiffusion(Family):
     @classmethod
     def build(cls, request, source, tokenizer, **kwargs):
         scheduler = read_json(source, "scheduler/scheduler_config.json")
-        return cls(cls.load(source, **kwargs), request.dtype, tokenizer, scheduler)
+        parts = cls.load(source, **kwargs)
+        # A CPU takes hours over float16 convolutions of this size.
+        if request.dtype == torch.float16 and torch.cuda.is_available():
+            torch.backends.cudnn.allow_tf32 = False  # the reference is in float32
+            for model in (parts.text_encoder, parts.unet, parts.vae):
+                model.to("cuda")
+        return cls(parts, request.dtype, tokenizer, scheduler)
 
     @staticmethod
     def load(source: str, **kwargs: Any) -> Parts:
@@ -127,6 +133,7 @@ class StableDiffusion(Family):
             )
         if reference.vae.config.shift_factor or reference.vae.config.latents_mean:
             raise ValueError("vae: shifts its latents (expected: a scaling factor only)")
+        self.device = reference.unet.device
         self.context = tokenizer.model_max_length
         self.tokenizer = tokenizer
         self.scheduler = scheduler
