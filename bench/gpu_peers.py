@@ -1,12 +1,13 @@
 """The Python side of `./lakegen bench gpu`.
 
     python gpu_peers.py make FOLDER TOKENIZER [tiny]    models with random weights, their float16 packs, the rows
-    python gpu_peers.py time FOLDER TASK                transformers or diffusers over the rows, beside Lakegen's results
+    python gpu_peers.py time FOLDER TASK                transformers or diffusers over the rows, against Lakegen's
 
 The models have the shapes of all-MiniLM-L6-v2 (`embed`), Llama 3.2 1B (`generate`) and Stable Diffusion 1.5 (`render`);
 `tiny` makes small ones, to try the benchmark with where there is no GPU.
 """
 
+import itertools
 import json
 import math
 import random
@@ -44,7 +45,7 @@ WORDS = 1000  # of the renderer's vocabulary
 
 # What both sides do; `tiny` in the second place.
 SIZES = {
-    "texts": (60_000, 500),
+    "texts": (40_000, 500),
     "tokensOfBatch": (65_536, 2_048),
     "prompts": (64, 8),
     "newTokens": (128, 12),
@@ -199,12 +200,15 @@ def write_rows(folder: Path, sizes: dict, tokenizer: PreTrainedTokenizerFast, ti
         (folder / task / "rows.json").write_text(json.dumps(texts), encoding="utf-8")
 
 
-def make(folder: Path, tokenizer: Path, tiny: bool, tasks: list[str]) -> None:
+def make(target: Path, tokenizer: Path, tiny: bool) -> None:
+    if DEVICE == "cpu" and not tiny:
+        sys.exit("gpu_peers.py: torch sees no GPU (expected: one; `tiny` tries the benchmark without)")
     torch.manual_seed(1)
     sizes = {name: values[tiny] for name, values in SIZES.items()}
-    for task in tasks:
+    folder = target.with_suffix(".partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    for task in ("embed", "generate", "render"):
         start = time.monotonic()
-        shutil.rmtree(folder / task, ignore_errors=True)
         model = folder / task / "model"
         match task:
             case "embed":
@@ -220,6 +224,7 @@ def make(folder: Path, tokenizer: Path, tiny: bool, tasks: list[str]) -> None:
         print(f"{task}: exported, {time.monotonic() - start:.1f} s", flush=True)
     (folder / "sizes.json").write_text(json.dumps(sizes), encoding="utf-8")
     write_rows(folder, sizes, AutoTokenizer.from_pretrained(folder / "embed" / "model"), tiny)
+    folder.rename(target)
 
 
 def timed(run) -> tuple[list, dict]:
@@ -275,12 +280,17 @@ def time_generate(folder: Path, sizes: dict, texts: list[str], kept: list) -> di
     figures["tokens_per_second"] = sum(map(len, theirs)) / figures["seconds"]
     figures["lakegen_tokens"] = sum(map(len, ours))
     figures["tokens"] = sum(map(len, theirs))
-    firsts = [next((i for i, (a, b) in enumerate(zip(x, y)) if a != b), len(x)) for x, y in zip(ours, theirs)]
-    figures["equal_tokens_before_the_first_other"] = sum(firsts) / sum(map(len, ours))
+    equal = sum(alike(one, other) for one, other in zip(ours, theirs, strict=True))
+    figures["equal_tokens_before_the_first_other"] = equal / sum(map(len, ours))
     model.float()
     for name, found in (("lakegen", ours), ("generate", theirs)):
         figures |= {f"{name}_{key}": value for key, value in against_float32(model, prompts, found).items()}
     return figures
+
+
+def alike(one: list[int], other: list[int]) -> int:
+    """How many tokens two rows have in common before they part."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def against_float32(model: LlamaForCausalLM, prompts: list[list[int]], found: list[list[int]]) -> dict:
@@ -301,7 +311,7 @@ def against_float32(model: LlamaForCausalLM, prompts: list[list[int]], found: li
 
 
 def time_render(folder: Path, sizes: dict, texts: list[str], _kept: list) -> dict:
-    pipeline = StableDiffusionPipeline.from_pretrained(folder / "model", torch_dtype=DTYPE, safety_checker=None)
+    pipeline = StableDiffusionPipeline.from_pretrained(folder / "model", dtype=DTYPE, safety_checker=None)
     pipeline.to(DEVICE).set_progress_bar_config(disable=True)
     side, batch = sizes["side"], sizes["imagesOfBatch"]
     noise = [
@@ -324,7 +334,9 @@ def time_render(folder: Path, sizes: dict, texts: list[str], _kept: list) -> dic
         return images
 
     images, figures = timed(run)
-    ours = [np.asarray(Image.open(folder / "lakegen" / f"{i}.png").convert("RGB")).astype(int) for i in range(len(texts))]
+    ours = [
+        np.asarray(Image.open(folder / "lakegen" / f"{i}.png").convert("RGB")).astype(int) for i in range(len(texts))
+    ]
     theirs = [np.asarray(image).astype(int) for image in images]
     different = np.array([np.abs(a - b).mean() for a, b in zip(ours, theirs, strict=True)])
     others = np.abs(theirs[0] - theirs[1]).mean()  # what two images of this model differ by
@@ -352,7 +364,7 @@ if __name__ == "__main__":
     logging.disable_progress_bar()
     match sys.argv[1:]:
         case ["make", folder, tokenizer, *tiny]:
-            make(Path(folder), Path(tokenizer), bool(tiny), ["embed", "generate", "render"])
+            make(Path(folder), Path(tokenizer), bool(tiny))
         case ["time", folder, task]:
             measure(Path(folder), task)
         case _:

@@ -124,7 +124,9 @@ def load(path: Path, names: list[str]) -> Callable[..., list[torch.Tensor]]:
     graph = torch.jit.load(str(path), map_location=torch.get_default_device())
 
     def call(**inputs: torch.Tensor) -> list[torch.Tensor]:
-        outputs = graph(*[inputs[name] for name in names])
+        # As in the engine: the optimiser would compile for every shape anew, large graphs for minutes.
+        with torch.jit.optimized_execution(False):
+            outputs = graph(*[inputs[name] for name in names])
         return list(outputs) if isinstance(outputs, tuple) else [outputs]
 
     return call

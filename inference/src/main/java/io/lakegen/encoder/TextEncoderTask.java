@@ -119,8 +119,25 @@ public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens,
     model.check();
   }
 
+  /** What is made of the graph's first output on the device, where its values are many. */
+  protected interface Reduction {
+    /**
+     * Works on the device.
+     *
+     * @param output of the graph
+     * @param mask int64 {@code [batch, length]}, 1 for the tokens that are no padding
+     * @return float32
+     */
+    NDArray of(NDArray output, NDArray mask);
+  }
+
   /** Runs the graph on rows of any length. */
   protected final Output run(List<Tokens> batch) {
+    return run(batch, (output, mask) -> output);
+  }
+
+  /** Runs the graph on rows of any length, and gives what a reduction makes of its output. */
+  protected final Output run(List<Tokens> batch, Reduction reduction) {
     int length = batch.stream().mapToInt(this::cost).max().orElseThrow();
     long[] ids = new long[batch.size() * length];
     long[] mask = new long[ids.length];
@@ -133,25 +150,25 @@ public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens,
     }
     try (NDManager manager = model.newManager()) {
       Shape shape = new Shape(batch.size(), length);
+      NDArray attentionMask = manager.create(mask, shape);
       NDList inputs = new NDList();
       for (String name : inputNames) {
         NDArray array =
-            manager.create(
-                switch (name) {
-                  case "input_ids" -> ids;
-                  case "attention_mask" -> mask;
-                  case "token_type_ids" -> types;
-                  default ->
-                      throw new IllegalStateException(
-                          "graph input: "
-                              + name
-                              + " (expected: input_ids, attention_mask or token_type_ids)");
-                },
-                shape);
+            switch (name) {
+              case "input_ids" -> manager.create(ids, shape);
+              case "attention_mask" -> attentionMask;
+              case "token_type_ids" -> manager.create(types, shape);
+              default ->
+                  throw new IllegalStateException(
+                      "graph input: "
+                          + name
+                          + " (expected: input_ids, attention_mask or token_type_ids)");
+            };
         array.setName(name);
         inputs.add(array);
       }
-      return new Output(graph.run(inputs).head().toFloatArray(), length);
+      NDArray output = graph.run(inputs).head();
+      return new Output(reduction.of(output, attentionMask).toFloatArray(), length);
     }
   }
 }

@@ -74,7 +74,7 @@ final class GoldenCheck {
     NDArray cache = null;
     Graph graph = model.graph(role);
     for (JsonNode input : entry.path("inputs")) {
-      NDArray array = input(input);
+      NDArray array = input(input).toDevice(graph.device(), false);
       if (!graph.inputNames().isEmpty()) {
         array.setName(input.path("name").asText());
       }
