@@ -47,6 +47,12 @@ def parse(arguments: Sequence[str]) -> Request:
     )
     parser.add_argument("--normalize", action="store_true", help="with --pooling: scale vectors to length 1")
     parser.add_argument(
+        "--attention-layer",
+        type=int,
+        metavar="N",
+        help="of an encoder: add the graph for embed's --attention, with the weights of this layer, counted from 0",
+    )
+    parser.add_argument(
         "--heat-map-layer",
         type=int,
         metavar="N",
@@ -64,6 +70,7 @@ def parse(arguments: Sequence[str]) -> Request:
         engine=options.engine,
         licence=options.licence,
         pooling=Pooling(options.pooling, options.normalize) if options.pooling else None,
+        attention_layer=options.attention_layer,
         heat_map_layer=options.heat_map_layer,
     )
 

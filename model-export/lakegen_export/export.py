@@ -12,7 +12,7 @@ from .families import Family, choose
 from .families.diffusion import StableDiffusion
 from .families.encoder import Pooling
 
-OPTIONS = ("pooling", "heat_map_layer")
+OPTIONS = ("pooling", "attention_layer", "heat_map_layer")
 """The fields of a request that only some families take."""
 
 
@@ -29,6 +29,7 @@ class Request:
     engine: str = "PyTorch"
     licence: str | None = None
     pooling: Pooling | None = None
+    attention_layer: int | None = None
     heat_map_layer: int | None = None
 
 
@@ -49,11 +50,14 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
     checkpoint = _identify(where, options)
     family_class = choose(checkpoint.name, request.task, checkpoint.architectures)
     _check(request, family_class, checkpoint.name)
-    tokenizer = source.Tokenizer.load(where, subfolder=family_class.tokenizer_folder, **options)
-    family = family_class.build(request, where, tokenizer.tokenizer, **options)
+    tokenizer = None
+    if family_class.texts:
+        tokenizer = source.Tokenizer.load(where, subfolder=family_class.tokenizer_folder, **options)
+    family = family_class.build(request, where, tokenizer and tokenizer.tokenizer, **options)
     if request.dtype is None:
         request = replace(request, dtype=measure.fastest(family, request.engine, report))
-    tokenizer = tokenizer.within(family.context)
+    if tokenizer is not None:
+        tokenizer = tokenizer.within(family.context)
     processor = source.image_processor(where) if family.images else None
     manifest = _manifest(request, family, checkpoint, where, tokenizer)
     if processor is not None:
@@ -100,7 +104,7 @@ def _check(request: Request, family: type[Family], name: str) -> None:
 
 
 def _manifest(
-    request: Request, family: Family, checkpoint: Checkpoint, where: str, tokenizer: source.Tokenizer
+    request: Request, family: Family, checkpoint: Checkpoint, where: str, tokenizer: source.Tokenizer | None
 ) -> dict:
     local = Path(request.model).exists()
     return {
@@ -108,7 +112,7 @@ def _manifest(
         "family": checkpoint.name,
         "engine": request.engine,
         "dtype": str(request.dtype).removeprefix("torch."),
-        "tokenizer": tokenizer.manifest(family.chat_template()),
+        **({} if tokenizer is None else {"tokenizer": tokenizer.manifest(family.chat_template())}),
         **family.manifest(),
         "source": {
             "id": Path(request.model).name if local else request.model,

@@ -1,5 +1,6 @@
 """Writes a model pack (format 2) and refuses one that differs from the reference implementation."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -24,20 +25,20 @@ TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 def write(
     family: Family,
     manifest: dict,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | None,
     processor,
     out: Path,
     report: Callable[[str], None] = print,
 ) -> dict[str, Difference]:
     """Traces, saves, loads and compares every graph, then writes `golden.json` and, last, `pack.json`.
 
-    `manifest` holds the keys of `pack.json` but those for graphs, checksums and format; `processor` is an image
-    processor or None. Raises ValueError, and leaves no folder, when a graph differs from the reference beyond the
-    tolerance of the dtype. Gives the differences by graph.
+    `manifest` holds the keys of `pack.json` but those for graphs, checksums and format; `tokenizer` and `processor`, an
+    image processor, may be None. Raises ValueError, and leaves no folder, when a graph differs from the reference
+    beyond the tolerance of the dtype. Gives the differences by graph.
     """
     out.mkdir(parents=True)
     try:
-        with family.device:
+        with contextlib.nullcontext() if family.device.type == "cpu" else family.device:
             proof = fidelity(family, manifest["engine"], out, report)
         files, steps, differences = proof.files, proof.steps, proof.differences
         if processor is not None:
@@ -49,9 +50,11 @@ def write(
             check(of_pictures, torch.float32, report)
             differences |= of_pictures
             steps = steps + pictures
-        tokenizer.write(out)
-        document = {"tolerance": proof.tolerance, "tokenizer": tokenizer.golden(), "graphs": golden.to_json(steps)}
-        document |= family.golden(document["tokenizer"])
+        document = {"tolerance": proof.tolerance, "graphs": golden.to_json(steps)}
+        if tokenizer is not None:
+            tokenizer.write(out)
+            document["tokenizer"] = tokenizer.golden()
+            document |= family.golden(document["tokenizer"])
         _write_json(out / "golden.json", document, indent=None)
         sums = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
         _write_json(out / "pack.json", {"format": FORMAT, **manifest, "graphs": files, "sha256": sums}, indent=1)

@@ -108,7 +108,7 @@ class StableDiffusion(Family):
     def build(cls, request, source, tokenizer, **kwargs):
         scheduler = read_json(source, "scheduler/scheduler_config.json")
         parts = cls.load(source, **kwargs)
-        # A CPU takes hours over float16 convolutions of this size.
+        # Without float16 arithmetic, a CPU takes minutes over float16 convolutions of a small model.
         if request.dtype == torch.float16 and torch.cuda.is_available():
             torch.backends.cudnn.allow_tf32 = False  # the reference is in float32
             for model in (parts.text_encoder, parts.unet, parts.vae):

@@ -1,6 +1,7 @@
 package io.lakegen;
 
 import io.lakegen.task.TaskDefinition;
+import io.lakegen.task.answer.Answer;
 import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
 import io.lakegen.task.embed.Embed;
@@ -15,7 +16,13 @@ public final class Tasks {
   /** In the order of help. */
   public static final List<TaskDefinition> ALL =
       List.of(
-          new Embed(), new Classify(), new Match(), new Generate(), new Caption(), new Render());
+          new Embed(),
+          new Classify(),
+          new Answer(),
+          new Match(),
+          new Generate(),
+          new Caption(),
+          new Render());
 
   private Tasks() {}
 

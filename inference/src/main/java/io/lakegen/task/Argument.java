@@ -19,6 +19,8 @@ public record Argument(String name, Kind kind, Option<String> column) {
      * data sets of Hugging Face.
      */
     IMAGE("a column of images (binary), paths (string) or struct<bytes:binary,path:string>"),
+    /** A column of texts or of images, as the model asks for. */
+    TEXT_OR_IMAGE("a column of texts (string) or of images"),
     /** A column of numbers, or of strings that hold numbers. */
     NUMBER("a column of type string or number"),
     /** A column whose values can stand in a text. */
@@ -28,6 +30,11 @@ public record Argument(String name, Kind kind, Option<String> column) {
 
     Kind(String columns) {
       this.columns = columns;
+    }
+
+    /** Whether images can be bound. */
+    public boolean takesImages() {
+      return this == IMAGE || this == TEXT_OR_IMAGE;
     }
 
     /** The columns that can be bound, for messages. */

@@ -90,10 +90,7 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
           .append("      * ")
           .append(name)
           .append(" - ")
-          .append(
-              argument.kind() == Argument.Kind.IMAGE
-                  ? "the bytes of an image file, such as content of the format binaryFile"
-                  : "a text")
+          .append(expected(argument))
           .append(argument.isRequired() ? "" : "; where it is given, the model must be too")
           .append("\n");
     }
@@ -175,10 +172,17 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
     problems.throwIfAny();
     Optional<ModelPack> pack = PackCheck.fetch(task, taskValues, uri, hadoopConf(), problems);
     problems.throwIfAny();
+    TaskDefinition known = task.with(pack.orElseThrow().spec(), isBinary(call.inputs().get(0)));
+    arguments = known.data().arguments().subList(0, arguments.size());
+    for (Argument argument : arguments) {
+      taskValues = taskValues.with(argument.column(), argument.name());
+    }
+    checkTypes(arguments, call.inputs(), problems);
+    problems.throwIfAny();
     Long budget = values.get(ScorerOptions.BATCH_BUDGET);
     CallSpec spec =
         new CallSpec(
-            task,
+            known,
             taskValues,
             arguments.size(),
             qualified(uri),
@@ -238,17 +242,29 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
       List<Argument> arguments, List<Expression> given, Problems problems) {
     for (int i = 0; i < arguments.size(); i++) {
       Expression value = given.get(i);
-      boolean isBinary = value.dataType() instanceof BinaryType;
-      boolean wantsBinary = arguments.get(i).kind() == Argument.Kind.IMAGE;
-      if (isBinary != wantsBinary && !(value.dataType() instanceof NullType)) {
+      Argument.Kind kind = arguments.get(i).kind();
+      boolean fits =
+          kind == Argument.Kind.TEXT_OR_IMAGE || isBinary(value) == (kind == Argument.Kind.IMAGE);
+      if (!fits && !(value.dataType() instanceof NullType)) {
         problems.add(
             arguments.get(i).name(),
             value.sql() + " of type " + value.dataType().simpleString(),
-            wantsBinary
-                ? "the bytes of an image file, such as content of the format binaryFile"
-                : "a text");
+            expected(arguments.get(i)));
       }
     }
+  }
+
+  private static boolean isBinary(Expression value) {
+    return value.dataType() instanceof BinaryType;
+  }
+
+  private static String expected(Argument argument) {
+    String image = "the bytes of an image file, such as content of the format binaryFile";
+    return switch (argument.kind()) {
+      case IMAGE -> image;
+      case TEXT_OR_IMAGE -> "as the model asks for: a text, or " + image;
+      default -> "a text";
+    };
   }
 
   /** A function sees its arguments and no other column. */

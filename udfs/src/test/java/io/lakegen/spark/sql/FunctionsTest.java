@@ -16,8 +16,10 @@ import io.lakegen.spark.OutputSchema;
 import io.lakegen.spark.PartitionScorer;
 import io.lakegen.spark.RunParams;
 import io.lakegen.spark.ScoringPlan;
+import io.lakegen.task.Argument;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.TaskDefinition;
+import io.lakegen.task.answer.Answer;
 import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
 import io.lakegen.task.embed.Embed;
@@ -157,6 +159,9 @@ class FunctionsTest {
             + " spark.lakegen.default.embed)",
         "ai_caption('a.png', 'tiny') | (expected: the bytes of an image file",
         "ai_caption(cast('a' as binary), 'tiny') | (expected: a pack for [image-to-text])",
+        "ai_classify(cast('a' as binary), 'tiny') | (expected: a pack for [text-classification,",
+        "ai_answer('a', 'tiny') | question: missing (expected: --question TEXT or",
+        "ai_answer('a', cast('a' as binary), 'tiny') | of type binary (expected: a text)",
         "ai_match(cast('a' as binary), 'tiny') | model: missing (expected: the URI",
         "ai_match('a.png', 'a boat', 'tiny') | image: 'a.png' of type string (expected: the bytes",
         "ai_match(cast('a' as binary), cast('a' as binary), 'tiny') | (expected: a text)",
@@ -244,6 +249,16 @@ class FunctionsTest {
             .head()
             .getString(0);
     assertThat(plan).contains("ReadSchema: struct<st:struct<x:string>>");
+  }
+
+  @Test
+  void theModelTellsWhetherTextsOrPicturesAreWanted() {
+    String call = "select ai_classify(%s, '" + FIXTURES + "/%s/pack')";
+    assertThatThrownBy(
+            () -> rows(String.format(call, "cast('a' as binary)", "bert-classification")))
+        .hasMessageContaining("of type binary (expected: a text)");
+    assertThatThrownBy(() -> rows(String.format(call, "'a'", "vit-classes")))
+        .hasMessageContaining("image: 'a' of type string (expected: the bytes of an image file");
   }
 
   @Test
@@ -422,6 +437,7 @@ class FunctionsTest {
         .selectExpr("content image", "concat('a lake of ', length, ' boats') text")
         .select(
             task.data().arguments().stream()
+                .filter(a -> List.of("image", "text").contains(a.name()))
                 .map(a -> org.apache.spark.sql.functions.col(a.name()))
                 .toArray(org.apache.spark.sql.Column[]::new))
         .sortWithinPartitions("image");
@@ -467,6 +483,9 @@ class FunctionsTest {
     return List.of(
         Arguments.of(new Embed(), "bert", Map.of()),
         Arguments.of(new Classify(), "distilbert-classification", Map.of()),
+        Arguments.of(new Classify(Argument.Kind.IMAGE), "vit-classes", Map.of("column", "image")),
+        Arguments.of(new Embed(Argument.Kind.IMAGE), "clip", Map.of("column", "image")),
+        Arguments.of(new Answer(), "bert-answers", Map.of("question", "What?", "top-k", "2")),
         Arguments.of(new Generate(), "gpt2", Map.of("max-new-tokens", "6", "do-sample", "true")),
         Arguments.of(new Match(), "blip-matching", Map.of("heat-map", "true", "overlay", "16")),
         Arguments.of(new Caption(), "git", Map.of("max-new-tokens", "6")));
