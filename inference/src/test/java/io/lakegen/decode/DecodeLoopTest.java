@@ -259,7 +259,10 @@ class DecodeLoopTest {
         twenty.with(DO_SAMPLE, true).with(NUM_RETURN_SEQUENCES, 3));
   }
 
-  @DisabledIfEnvironmentVariable(named = "LAKEGEN_TEST_DEVICE", matches = "gpu", disabledReason = ROUNDING)
+  @DisabledIfEnvironmentVariable(
+      named = "LAKEGEN_TEST_DEVICE",
+      matches = "gpu",
+      disabledReason = ROUNDING)
   @ParameterizedTest
   @MethodSource("strategies")
   void aSharedPrefixChangesNoBit(OptionValues options) {
@@ -278,7 +281,10 @@ class DecodeLoopTest {
     }
   }
 
-  @DisabledIfEnvironmentVariable(named = "LAKEGEN_TEST_DEVICE", matches = "gpu", disabledReason = ROUNDING)
+  @DisabledIfEnvironmentVariable(
+      named = "LAKEGEN_TEST_DEVICE",
+      matches = "gpu",
+      disabledReason = ROUNDING)
   @Test
   void keptPrefixesStayInTheirPartOfTheBudget() {
     PrefixStore store = PrefixStore.of(GPT2.model());
@@ -301,7 +307,10 @@ class DecodeLoopTest {
     assertThat(store.slots()).isEqualTo(8 * 64 / 4);
   }
 
-  @DisabledIfEnvironmentVariable(named = "LAKEGEN_TEST_DEVICE", matches = "gpu", disabledReason = ROUNDING)
+  @DisabledIfEnvironmentVariable(
+      named = "LAKEGEN_TEST_DEVICE",
+      matches = "gpu",
+      disabledReason = ROUNDING)
   @Test
   void threadsShareWhatIsKept() throws Exception {
     PrefixStore store = PrefixStore.of(GPT2.model());
