@@ -290,8 +290,10 @@ final class Page {
       html.append(wide ? "<figure class=\"wide\">" : "<figure>").append("<div class=\"views\">");
       StringBuilder about = new StringBuilder();
       for (ShownColumn column : shown) {
-        images(reader, row, column, names(output, row, column))
-            .forEach(p -> about.append(about.length() == 0 ? "" : ", ").append(p.about()));
+        List<Pictures.Picture> found = images(reader, row, column, names(output, row, column));
+        if (!column.is(Kind.IMAGES)) {
+          found.forEach(p -> about.append(about.length() == 0 ? "" : ", ").append(p.about()));
+        }
       }
       html.append("</div><figcaption>");
       caption(output, row, about.toString());
@@ -346,10 +348,13 @@ final class Page {
   private void caption(JobOutput output, Row row, String about) {
     List<String> small = new ArrayList<>();
     boolean first = true;
+    boolean named = output.results().stream().anyMatch(c -> !names(output, row, c).isEmpty());
     for (ShownColumn column :
         Stream.concat(output.results().stream(), output.inputs().stream()).toList()) {
       Object value = row.getAs(column.name());
-      if (value == null || NOT_IN_WORDS.contains(column.kind())) {
+      if (value == null
+          || NOT_IN_WORDS.contains(column.kind())
+          || (named && column.is(Kind.TEXTS))) {
         continue;
       }
       boolean isMain =
