@@ -1,5 +1,5 @@
 """Writes the samples of the demo: sample-data/prompts (words, emoji names), sample-data/text/definitions.jsonl and
-sample-data/images (emoji, photographs, broken pictures).
+sample-data/images (emoji with names, emoji with groups, photographs, broken pictures).
 
 The same arguments give the same files. The figures of the demo packs are measured on all held-out words and pictures;
 the samples here are a part of them, chosen by hash.
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import train_captioner
 import train_definitions
+import train_groups
 import train_topics
 import wordnet
 from packages import bucket, fetch
@@ -99,6 +100,29 @@ def write_emoji(cache: Path, folder: Path) -> None:
     (folder / "names.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def groups(samples: list[train_groups.Sample]) -> list[dict]:
+    """Four emoji of each group that the classifier never saw, by hash, as {"file", "group"}."""
+    lines = []
+    for group in train_groups.GROUPS:
+        # One picture stands for an emoji, or skin tones would be most of "People & Body".
+        files: dict[str, list[str]] = {}
+        for sample in samples:
+            if sample.part == "test" and sample.group == group:
+                files.setdefault(sample.emoji, []).append(sample.file)
+        lines += [{"file": f"groups/{chosen(files[emoji], 1)[0]}", "group": group} for emoji in chosen(files, 4)]
+    return lines
+
+
+def write_groups(cache: Path, folder: Path) -> None:
+    """The pictures as they are in the package, and their groups in groups.jsonl."""
+    package = fetch("emoji-datasource-google", cache)
+    lines = groups(train_groups.load(package)[0])
+    (folder / "groups").mkdir(parents=True)
+    for line in lines:
+        shutil.copyfile(package / "img" / "google" / "64" / Path(line["file"]).name, folder / line["file"])
+    (folder / "groups.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+
+
 def photographs(cache: Path) -> dict[str, bytes]:
     """The photographs inside the scikit-image wheel, as JPEG of their own size."""
     wheels = cache / "scikit-image"
@@ -159,12 +183,13 @@ def main() -> None:
     )
     options = parser.parse_args()
     images = options.out / "images"
-    for part in ("emoji", "photos", "broken"):
+    for part in ("emoji", "groups", "photos", "broken"):
         shutil.rmtree(images / part, ignore_errors=True)
     write_prompts(options.cache, options.out / "prompts")
     write_pictures(options.cache, options.out / "prompts")
     write_definitions(options.cache, options.out / "text")
     write_emoji(options.cache, images)
+    write_groups(options.cache, images)
     photos = photographs(options.cache)
     write_files(images / "photos", photos)
     write_files(images / "broken", broken(photos))

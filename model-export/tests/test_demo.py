@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
 import make_samples
 import train_captioner as captioner
 import train_definitions as definitions
+import train_groups as groups
 import train_renderer as renderer
 import train_topics as topics
 import wordnet
@@ -307,6 +308,117 @@ def test_batches_take_each_row_once_in_every_pass():
     rows = renderer.batches(10, 4, torch.Generator().manual_seed(1))
     found = torch.cat([next(rows) for _ in range(5)]).tolist()
     assert sorted(found[:10]) == sorted(found[10:]) == list(range(10))
+
+
+def grouped_emoji() -> list[dict]:
+    def entry(code: str, group: str, *tones: str) -> dict:
+        variants = {tone: {"image": f"{code}-{tone}.png", "has_img_google": True} for tone in tones}
+        return {
+            "unified": code,
+            "category": group,
+            "image": f"{code}.png",
+            "has_img_google": True,
+            "skin_variations": variants,
+        }
+
+    entries = [entry("1F3FB", "Component")]
+    for number in range(60):
+        entries += [
+            entry(f"{base}-200D-{number:04X}", "People & Body", *captioner.TONES) for base in ("1F468", "1F469")
+        ]
+        entries += [entry(f"{0x1F300 + 100 * i + number:X}", group) for i, group in enumerate(groups.GROUPS)]
+    return entries
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("1F3C3", "1F3C3"),
+        ("1F3C3-200D-2640-FE0F-200D-27A1-FE0F", "1F3C3"),
+        ("1F468-200D-1F692", "1F9D1-200D-1F692"),
+        ("1F468-200D-1F469-200D-1F466", "1F9D1-200D-1F9D1-200D-1F466"),
+        ("1F469", "1F469"),
+        ("27A1-FE0F", "27A1"),
+    ],
+)
+def test_gender_and_direction_do_not_tell_emoji_apart(code, expected):
+    assert groups.kin(code) == expected
+
+
+def test_an_emoji_and_its_kin_lie_in_one_part_with_all_their_skin_tones():
+    samples = groups.split(grouped_emoji())
+    assert samples == groups.split(grouped_emoji()[::-1])
+    assert {sample.group for sample in samples} == set(groups.GROUPS)
+    parts: dict[str, set[str]] = {}
+    for sample in samples:
+        parts.setdefault(groups.kin(sample.emoji), set()).add(sample.part)
+    assert {len(found) for found in parts.values()} == {1}
+    assert 60 < sum(found == {"test"} for found in parts.values()) < 140
+    people = [sample for sample in samples if sample.emoji == "1F468-200D-0001"]
+    assert len(people) == 6
+
+
+def test_a_held_out_picture_is_in_no_earlier_part():
+    samples = [groups.Sample(f"{part}.png", part, "Flags", part) for part in ("test", "validation", "train")]
+    assert groups.apart(samples, [b"a", b"b", b"c"]) == [0, 1, 2]
+    assert groups.apart(samples, [b"a", b"b", b"a"]) == [1, 2]
+    assert groups.apart(samples, [b"a", b"a", b"c"]) == [1, 2]
+
+
+def test_an_emoji_counts_once_in_the_scores():
+    flag = [groups.Sample("f.png", "f", "Flags", "test")]
+    person = [groups.Sample(f"p{i}.png", "p", "People & Body", "test") for i in range(4)]
+    flags, people = groups.GROUPS.index("Flags"), groups.GROUPS.index("People & Body")
+    found = groups.scores(flag + person, [people, people, people, people, flags])
+    assert found["accuracy"] == pytest.approx(0.75 / 2)
+    # Of people 0.75 are found and 1.75 are called so: F1 = 2 * 0.75 / (1 + 1.75).
+    assert found["f1"] == {"Flags": 0, "People & Body": pytest.approx(1.5 / 2.75, abs=1e-4)}
+    assert found["macro_f1"] == pytest.approx(0.75 / 2.75, abs=1e-4)
+
+
+def test_the_nearest_picture_is_looked_for_on_white():
+    black, white = torch.zeros(64, 64, 4, dtype=torch.uint8), torch.full((64, 64, 4), 255, dtype=torch.uint8)
+    black[..., 3] = 255
+    transparent = torch.zeros(64, 64, 4, dtype=torch.uint8)
+    assert groups.nearest(torch.stack([black, white]), torch.stack([transparent, black])) == [1, 0]
+
+
+def test_symbols_and_flags_are_not_mirrored():
+    rgba = torch.zeros(64, 64, 64, 4, dtype=torch.uint8)
+    rgba[:, :, :32, 0] = 255
+    rgba[..., 3] = 255
+    for mirror in (False, True):
+        views = groups.augment(rgba, torch.full((64,), mirror), torch.Generator().manual_seed(1))
+        left = (views[:, 0, 24:40, 16:28].mean((1, 2)) > views[:, 0, 24:40, 36:48].mean((1, 2))).sum()
+        assert (left == 64) == (not mirror)
+        assert left > 16
+
+
+def test_the_group_classifier_trains_and_its_pack_can_be_exported(tmp_path):
+    samples = [sample for sample in groups.split(grouped_emoji()) if sample.part == "train"][:80]
+    rgba = torch.randint(256, (80, 64, 64, 4), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    data = groups.Data(samples, rgba)
+    torch.manual_seed(1)
+    model = groups.build()
+    untrained = model.classifier[1].weight.detach().clone()
+    options = argparse.Namespace(
+        out=tmp_path / "model", steps=2, batch=8, mix=0.5, learning_rate=1e-3, weight_decay=0.05, seed=1, float32=True
+    )
+    groups.fit(model, data, data, options)
+    assert not torch.equal(model.classifier[1].weight, untrained)
+    groups.save(model, options.out)
+    export(Request(str(options.out), tmp_path / "pack", licence="Apache-2.0"), lambda line: None)
+    assert sum(path.stat().st_size for path in (tmp_path / "pack").iterdir()) < 800_000
+
+
+def test_emoji_of_the_demo_are_four_of_each_group_and_held_out():
+    samples = groups.split(grouped_emoji())
+    found = make_samples.groups(samples)
+    assert found == make_samples.groups(samples[::-1])
+    assert [line["group"] for line in found] == [group for group in groups.GROUPS for _ in range(4)]
+    parts = {f"groups/{sample.file}": sample for sample in samples}
+    assert {parts[line["file"]].part for line in found} == {"test"}
+    assert len({parts[line["file"]].emoji for line in found}) == len(found)
 
 
 def test_prompts_of_the_demo_are_half_held_out_and_the_same_for_any_order():

@@ -208,8 +208,16 @@ final class JobOutput {
           case VECTOR -> Kind.VECTOR;
           case VECTORS -> Kind.VECTORS;
           case IMAGES -> Kind.IMAGES;
+          case TEXTS -> Kind.TEXTS;
           default -> Kind.OTHER;
         };
+  }
+
+  /** Whether the task reads an input column; others are passed along. */
+  boolean isRead(ShownColumn column) {
+    return task.stream()
+        .flatMap(t -> t.inputs(options).stream())
+        .anyMatch(i -> i.column().equals(column.name()));
   }
 
   OutputStatus status() {
