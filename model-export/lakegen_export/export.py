@@ -9,10 +9,13 @@ from transformers import AutoConfig
 
 from . import image, pack, source
 from .families import Family, choose
-from .families.diffusion import StableDiffusion
+from .families.autoencoder import AutoencoderKl
+from .families.contract import CONTRACTS
+from .families.diffusion import recognise
 from .families.encoder import Pooling
+from .families.lora import Lora
 
-OPTIONS = ("pooling",)
+OPTIONS = ("pooling", "lora")
 """The fields of a request that only some families take."""
 
 
@@ -27,6 +30,7 @@ class Request:
     engine: str = "PyTorch"
     licence: str | None = None
     pooling: Pooling | None = None
+    lora: Lora | None = None
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,11 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
     checkpoint = _identify(where, options)
     family_class = choose(checkpoint.name, request.task, checkpoint.architectures)
     _check(request, family_class, checkpoint.name)
-    tokenizer = source.Tokenizer.load(where, subfolder=family_class.tokenizer_folder, **options)
-    family = family_class.build(request, where, tokenizer.tokenizer, **options)
-    tokenizer = tokenizer.within(family.context)
+    tokenizer = None
+    if family_class.texts:
+        tokenizer = source.Tokenizer.load(where, subfolder=family_class.tokenizer_folder, **options)
+    family = family_class.build(request, where, tokenizer and tokenizer.tokenizer, **options)
+    tokenizer = tokenizer and tokenizer.within(family.context)
     processor = source.image_processor(where) if family.images else None
     manifest = _manifest(request, family, checkpoint, where, tokenizer)
     if processor is not None:
@@ -59,8 +65,12 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
 def _identify(where: str, options: dict) -> Checkpoint:
     index = source.read_json(where, "model_index.json")
     if index is not None:  # of diffusers: several models in one folder
-        StableDiffusion.recognise(index)
-        return Checkpoint(StableDiffusion.name)
+        return Checkpoint(recognise(index))
+    plain = None if options else source.read_json(where, "config.json")
+    if plain is not None and plain.get("_class_name") == AutoencoderKl.class_name:
+        return Checkpoint(AutoencoderKl.name)
+    if plain is not None and plain.get("model_type") in CONTRACTS:
+        return Checkpoint(plain["model_type"])
     config = AutoConfig.from_pretrained(where, **options)
     return Checkpoint(config.model_type, config.architectures or (), getattr(config, "_commit_hash", None))
 
@@ -77,7 +87,7 @@ def _check(request: Request, family: type[Family], name: str) -> None:
 
 
 def _manifest(
-    request: Request, family: Family, checkpoint: Checkpoint, where: str, tokenizer: source.Tokenizer
+    request: Request, family: Family, checkpoint: Checkpoint, where: str, tokenizer: source.Tokenizer | None
 ) -> dict:
     local = Path(request.model).exists()
     return {
@@ -85,7 +95,7 @@ def _manifest(
         "family": checkpoint.name,
         "engine": request.engine,
         "dtype": str(request.dtype).removeprefix("torch."),
-        "tokenizer": tokenizer.manifest(),
+        **({"tokenizer": tokenizer.manifest()} if tokenizer is not None else {}),
         **family.manifest(),
         "source": {
             "id": Path(request.model).name if local else request.model,

@@ -22,16 +22,16 @@ TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 def write(
     family: Family,
     manifest: dict,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | None,
     processor,
     out: Path,
     report: Callable[[str], None] = print,
 ) -> None:
     """Traces, saves, loads and compares every graph, then writes `golden.json` and, last, `pack.json`.
 
-    `manifest` holds the keys of `pack.json` but those for graphs, checksums and format; `processor` is an image
-    processor or None. Raises ValueError, and leaves no folder, when a graph differs from the reference beyond the
-    tolerance of the dtype.
+    `manifest` holds the keys of `pack.json` but those for graphs, checksums and format; a model without texts has no
+    tokenizer, and `processor` is an image processor or None. Raises ValueError, and leaves no folder, when a graph
+    differs from the reference beyond the tolerance of the dtype.
     """
     out.mkdir(parents=True)
     try:
@@ -48,9 +48,11 @@ def write(
             pictures = image.golden_steps(processor)
             check(golden.compare({"preprocess": preprocess}, [pictures]), torch.float32, report)
             steps = steps + pictures
-        tokenizer.write(out)
-        document = {"tolerance": tolerance, "tokenizer": tokenizer.golden(), "graphs": golden.to_json(steps)}
-        document |= family.golden(document["tokenizer"])
+        document = {"tolerance": tolerance, "graphs": golden.to_json(steps)}
+        if tokenizer is not None:
+            tokenizer.write(out)
+            document["tokenizer"] = tokenizer.golden()
+        document |= family.golden(document.get("tokenizer", []))
         _write_json(out / "golden.json", document, indent=None)
         sums = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
         _write_json(out / "pack.json", {"format": FORMAT, **manifest, "graphs": files, "sha256": sums}, indent=1)

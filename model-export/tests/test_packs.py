@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import BUILDERS, Pack
+from conftest import BUILDERS, PICTURES, Pack
 
 from lakegen_export import golden, graphs
 from lakegen_export.families import FAMILIES
 
-ALL = [*BUILDERS, "stable-diffusion"]
+ALL = [*BUILDERS, *PICTURES]
 FIXTURES = Path(__file__).parents[2] / "inference/src/test/resources/fixtures"
 COMMITTED = sorted(path.parent for path in FIXTURES.glob("*/pack/pack.json"))
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from .autoencoder import AutoencoderKl
 from .base import Family, Graph
 from .causal import Causal
 from .classifier import Classifier
-from .diffusion import StableDiffusion
+from .contract import CONTRACTS
+from .diffusion import PIPELINES
 from .encoder import Encoder
 from .git import Git
 from .text_cross import T5, Bart
@@ -28,7 +30,9 @@ FAMILIES: dict[tuple[str, str], type[Family]] = {
         ("qwen2", Causal),
         ("roberta", Encoder),
         ("roberta", Classifier),
-        (StableDiffusion.name, StableDiffusion),
+        (AutoencoderKl.name, AutoencoderKl),
+        *CONTRACTS.items(),
+        *((family.name, family) for family in PIPELINES),
         ("t5", T5),
         ("vision-encoder-decoder", VitGpt2),
         ("xlm-roberta", Encoder),

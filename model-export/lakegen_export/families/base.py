@@ -34,6 +34,9 @@ class Family(ABC):
     task: ClassVar[str]
     engines: ClassVar[tuple[str, ...]] = ("PyTorch",)
     images: ClassVar[bool] = False
+    texts: ClassVar[bool] = True
+    """Whether it reads or writes texts, and so has a tokenizer."""
+
     tokenizer_folder: ClassVar[str] = ""
     """Where in the model's folder its tokenizer lies."""
 

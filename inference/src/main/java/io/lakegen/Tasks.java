@@ -3,9 +3,12 @@ package io.lakegen;
 import io.lakegen.task.TaskDefinition;
 import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
+import io.lakegen.task.decode.Decode;
 import io.lakegen.task.embed.Embed;
+import io.lakegen.task.encode.Encode;
 import io.lakegen.task.generate.Generate;
 import io.lakegen.task.render.Render;
+import io.lakegen.task.sample.Sample;
 import java.util.List;
 import java.util.Optional;
 
@@ -13,7 +16,15 @@ import java.util.Optional;
 public final class Tasks {
   /** In the order of help. */
   public static final List<TaskDefinition> ALL =
-      List.of(new Embed(), new Classify(), new Generate(), new Caption(), new Render());
+      List.of(
+          new Embed(),
+          new Classify(),
+          new Generate(),
+          new Caption(),
+          new Render(),
+          new Encode(),
+          new Decode(),
+          new Sample());
 
   private Tasks() {}
 

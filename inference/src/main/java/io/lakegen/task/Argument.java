@@ -18,6 +18,8 @@ public record Argument(String name, Kind kind, Option<String> column) {
     IMAGE("a column of images (binary) or paths (string)"),
     /** A column of numbers, or of strings that hold numbers. */
     NUMBER("a column of type string or number"),
+    /** A column of arrays of numbers. */
+    VECTOR("a column of type array<float>, or of other numbers"),
     /** A column whose values can stand in a text. */
     SCALAR("a column of type string, number or boolean");
 

@@ -1,5 +1,7 @@
 package io.lakegen.task;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.List;
 
 /**
@@ -23,8 +25,8 @@ public final class RowInput {
    * A row that could be read.
    *
    * @param names of the inputs, see {@link Input#name}
-   * @param values one a name, not copied: UTF-8 of texts and numbers, files of images; null for a
-   *     null
+   * @param values one a name, not copied: UTF-8 of texts and numbers, files of images, 32-bit
+   *     numbers of vectors; null for a null
    * @param seed the row's own, the same wherever and whenever the row is processed
    */
   public static RowInput of(List<String> names, byte[][] values, long seed) {
@@ -58,6 +60,28 @@ public final class RowInput {
    */
   public String text(String name) throws RowException {
     return Utf8Text.decode(bytes(name));
+  }
+
+  /**
+   * The numbers of an input of the kind {@link Argument.Kind#VECTOR}, whose bytes are 32-bit
+   * floating-point numbers, the lowest byte first.
+   *
+   * @throws RowException if it is null, or any of the numbers is not finite
+   */
+  public float[] vector(String name) throws RowException {
+    byte[] bytes = bytes(name);
+    if (bytes == null) {
+      throw RowException.prepare("null_vector", name + " is null (expected: an array of numbers)");
+    }
+    float[] values = new float[bytes.length / Float.BYTES];
+    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(values);
+    for (int i = 0; i < values.length; i++) {
+      if (!Float.isFinite(values[i])) {
+        throw RowException.prepare(
+            "bad_vector", name + "[" + i + "] is " + values[i] + " (expected: a finite number)");
+      }
+    }
+    return values;
   }
 
   /** The row's own seed. */

@@ -70,6 +70,7 @@ public final class OutputSchema {
       case BOOLEAN -> DataTypes.BooleanType;
       case IMAGE -> DataTypes.BinaryType;
       case VECTOR -> DataTypes.createArrayType(DataTypes.FloatType, false);
+      case INTS -> DataTypes.createArrayType(DataTypes.IntegerType, false);
       case SCORES -> DataTypes.createMapType(DataTypes.StringType, DataTypes.FloatType, false);
     };
   }

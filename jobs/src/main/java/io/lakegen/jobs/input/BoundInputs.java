@@ -12,6 +12,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
+import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.BooleanType;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
@@ -115,6 +116,7 @@ public record BoundInputs(
       case TEXT -> type instanceof StringType;
       case IMAGE -> type instanceof StringType || type.equals(DataTypes.BinaryType);
       case NUMBER -> type instanceof StringType || type instanceof NumericType;
+      case VECTOR -> type instanceof ArrayType array && array.elementType() instanceof NumericType;
       case SCALAR ->
           type instanceof StringType || type instanceof NumericType || type instanceof BooleanType;
     };

@@ -84,14 +84,15 @@ class DocsTest {
   /** Options by which a task gives all the columns that it can. */
   private static OptionValues everything(TaskDefinition task) {
     Map<String, Object> raw = new HashMap<>();
-    for (Option<?> option : task.data().options()) {
+    for (Option<?> option : task.data().allOptions()) {
+      String value = option.form() == Option.Form.FLAG ? "true" : "2";
       Problems problems = new Problems();
-      OptionValues.parse(List.of(option), Map.of(option.name(), "2"), problems);
+      OptionValues.parse(List.of(option), Map.of(option.name(), value), problems);
       if (problems.isEmpty()) {
-        raw.put(option.name(), "2");
+        raw.put(option.name(), value);
       }
     }
-    return OptionValues.parse(task.data().options(), raw, new Problems());
+    return OptionValues.parse(task.data().allOptions(), raw, new Problems());
   }
 
   private static String type(Result.Type type) {
@@ -104,6 +105,7 @@ class DocsTest {
       case BOOLEAN -> "boolean";
       case IMAGE -> "binary";
       case VECTOR -> "array<float>";
+      case INTS -> "array<int>";
       case SCORES -> "map<string,float>";
     };
   }

@@ -90,9 +90,12 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
           .append(name)
           .append(" - ")
           .append(
-              argument.kind() == Argument.Kind.IMAGE
-                  ? "the bytes of an image file, such as content of the format binaryFile"
-                  : "a text")
+              switch (argument.kind()) {
+                case IMAGE ->
+                    "the bytes of an image file, such as content of the format binaryFile";
+                case VECTOR -> "an array of numbers";
+                case TEXT, NUMBER, SCALAR -> "a text";
+              })
           .append(argument.isRequired() ? "" : "; where it is given, the model must be too")
           .append("\n");
     }
