@@ -71,6 +71,7 @@ PICTURES = {
     "autoencoder-kl": tiny.autoencoder_kl,
     "vae": tiny.vae,
     "gan": tiny.stylegan,
+    "next-frame": tiny.next_frame,
 }
 """Models that make pictures; the names are mostly those of their families."""
 
@@ -113,7 +114,7 @@ def source(tmp_path_factory) -> Callable[..., Path]:
     def make(name: str) -> Path:
         if name not in found:
             folder = tmp_path_factory.mktemp("model") / name
-            if name in ("vae", "gan"):
+            if name in ("vae", "gan", "next-frame"):
                 tiny.save_contract(*PICTURES[name](1), folder)
             elif name == "autoencoder-kl":
                 tiny.save(PICTURES[name](1), folder)

@@ -11,6 +11,9 @@ are what `torch.jit.script(module).save(name)` writes. Of `model_type`
                            [B] -> image
         discriminator.pt:  image, then the classes -> score float32 [B] or [B, 1]; may be missing
 
+    next-frame:
+        model.pt:          frames float32 [B, T, channels, S, S] of any T, the oldest first -> the next frame, an image
+
 In the pack images have three channels, equal ones where the model has one, and a VAE's latents are [B, latent, 1, 1].
 """
 
@@ -214,5 +217,40 @@ class Gan(Contract):
         return {"generator": [(rows, 3, self.side, self.side)], "discriminator": [(rows,)]}
 
 
-CONTRACTS: dict[str, type[Contract]] = {"vae": Vae, "gan": Gan}
+class _Frames(_Images):
+    def __init__(self, model, channels: int):
+        super().__init__(model)
+        self.channels = channels
+
+    def forward(self, frames):
+        return super().forward(frames if self.channels == 3 else frames.mean(2, keepdim=True))
+
+
+class NextFrame(Contract):
+    task: ClassVar[str] = "next-frame-prediction"
+    files: ClassVar[tuple[str, ...]] = ("model",)
+    keys: ClassVar[dict[str, type]] = {"image_size": int}
+
+    def wrap(self):
+        return {"model": _Frames(self.reference.modules["model"], self.channels)}
+
+    def inputs(self, rows):
+        return {"model": [golden.sine("frames", (rows, 1 + rows, 3, self.side, self.side))]}
+
+    def shapes(self, rows):
+        return {"model": [(rows, 3, self.side, self.side)]}
+
+    def sessions(self):
+        frames = golden.tensor(self.inputs(3)["model"][0])
+        model = self.wrap()["model"]
+        with torch.no_grad():
+            if torch.equal(model(frames), model(torch.cat([frames[:, :-1], -frames[:, -1:]], 1))):
+                raise ValueError(
+                    "model.pt: the last of 4 frames changes nothing (expected: a loop over all frames; script it, a "
+                    "trace has the number of frames that it was made with)"
+                )
+        return super().sessions()
+
+
+CONTRACTS: dict[str, type[Contract]] = {"vae": Vae, "gan": Gan, "next-frame": NextFrame}
 """By `model_type`."""

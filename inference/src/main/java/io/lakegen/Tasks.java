@@ -6,6 +6,7 @@ import io.lakegen.task.classify.Classify;
 import io.lakegen.task.decode.Decode;
 import io.lakegen.task.embed.Embed;
 import io.lakegen.task.encode.Encode;
+import io.lakegen.task.frames.NextFrame;
 import io.lakegen.task.generate.Generate;
 import io.lakegen.task.render.Render;
 import io.lakegen.task.sample.Sample;
@@ -24,7 +25,8 @@ public final class Tasks {
           new Render(),
           new Encode(),
           new Decode(),
-          new Sample());
+          new Sample(),
+          new NextFrame());
 
   private Tasks() {}
 

@@ -16,6 +16,8 @@ public record Argument(String name, Kind kind, Option<String> column) {
     TEXT("a column of type string"),
     /** A binary column of image files, or a string column of their paths. */
     IMAGE("a column of images (binary) or paths (string)"),
+    /** A column of arrays of image files, or of their paths. */
+    IMAGES("a column of arrays of images (binary) or of paths (string)"),
     /** A column of numbers, or of strings that hold numbers. */
     NUMBER("a column of type string or number"),
     /** A column of arrays of numbers. */

@@ -2,6 +2,7 @@ package io.lakegen.task;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -82,6 +83,53 @@ public final class RowInput {
       }
     }
     return values;
+  }
+
+  /**
+   * The files of an input of the kind {@link Argument.Kind#IMAGES}, as {@link #join} lays them
+   * down.
+   *
+   * @throws RowException if it is null or empty, or has a null
+   */
+  public List<byte[]> images(String name) throws RowException {
+    byte[] bytes = bytes(name);
+    if (bytes == null || bytes.length == 0) {
+      throw RowException.prepare(
+          "no_images",
+          name + " is " + (bytes == null ? "null" : "empty") + " (expected: an array of images)");
+    }
+    List<byte[]> files = new ArrayList<>();
+    ByteBuffer joined = ByteBuffer.wrap(bytes);
+    while (joined.hasRemaining()) {
+      int length = joined.getInt();
+      if (length < 0) {
+        throw RowException.prepare(
+            "null_image", name + "[" + files.size() + "] is null (expected: an image file)");
+      }
+      byte[] file = new byte[length];
+      joined.get(file);
+      files.add(file);
+    }
+    return files;
+  }
+
+  /**
+   * Several files as one input.
+   *
+   * @param files nulls among them stay nulls
+   * @throws ArithmeticException if they are too large for an array
+   */
+  public static byte[] join(List<byte[]> files) {
+    int length = 0;
+    for (byte[] file : files) {
+      length = Math.addExact(length, Math.addExact(Integer.BYTES, file == null ? 0 : file.length));
+    }
+    ByteBuffer joined = ByteBuffer.allocate(length);
+    for (byte[] file : files) {
+      joined.putInt(file == null ? -1 : file.length);
+      joined.put(file == null ? new byte[0] : file);
+    }
+    return joined.array();
   }
 
   /** The row's own seed. */

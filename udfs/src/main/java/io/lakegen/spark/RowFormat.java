@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.catalyst.expressions.UnsafeArrayData;
@@ -20,6 +21,7 @@ import org.apache.spark.sql.catalyst.util.ArrayBasedMapData;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.catalyst.util.GenericArrayData;
 import org.apache.spark.sql.types.ArrayType;
+import org.apache.spark.sql.types.BinaryType;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
@@ -108,6 +110,14 @@ public final class RowFormat {
       // A window of copies of huge texts would not fit into memory.
       Utf8Text.checkBytes(text.numBytes());
       return text.getBytes();
+    }
+    if (value instanceof ArrayData array
+        && inputFields[ordinal].dataType() instanceof ArrayType type
+        && type.elementType() instanceof BinaryType) {
+      return RowInput.join(
+          IntStream.range(0, array.numElements())
+              .mapToObj(i -> array.isNullAt(i) ? null : array.getBinary(i))
+              .toList());
     }
     if (value instanceof ArrayData array) {
       return vector(array, ((ArrayType) inputFields[ordinal].dataType()).elementType());

@@ -18,7 +18,7 @@ import java.util.List;
 
 /** The task {@code encode}: images to the latents of an autoencoder. */
 public record Encode() implements TaskDefinition {
-  static final Argument IMAGE = Argument.required("image", Argument.Kind.IMAGE, "content");
+  static final Argument IMAGE = Argument.required("image", Argument.Kind.IMAGE, "image");
 
   static final Argument OTHER =
       Argument.optional(

@@ -54,7 +54,7 @@ final class ImageSampler implements Task<ImageSampler.Prepared, List<Made>> {
     int steps = options.get(Sample.INTERPOLATION_STEPS);
     List<Request> images = new ArrayList<>(steps);
     for (int i = 0; i < steps; i++) {
-      images.add(new Request(between(start, end, (double) i / (steps - 1)), label));
+      images.add(new Request(between(start, end, (double) i / Math.max(1, steps - 1)), label));
     }
     return new Prepared(images);
   }

@@ -44,7 +44,7 @@ public record Sample() implements TaskDefinition {
               "interpolation-steps",
               8,
               "With --end-seed-column: images of a row, one output row each.")
-          .where("2 to " + MAX_STEPS, n -> n >= 2 && n <= MAX_STEPS);
+          .where("1 to " + MAX_STEPS, n -> n >= 1 && n <= MAX_STEPS);
 
   static final Option<Double> TRUNCATION_PSI =
       Option.ofDouble(

@@ -94,7 +94,7 @@ public record BoundInputs(
       DataType type = schema.fields()[ordinal].dataType();
       if (!fits(input.kind(), type)) {
         problems.add(input.option(), column + " is " + type.simpleString(), input.kind().columns());
-      } else if (input.kind() == Kind.IMAGE && type instanceof StringType) {
+      } else if (isImage(input.kind()) && isPaths(type)) {
         String content = named.isEmpty() ? FileContent.COLUMN : "content_" + input.name();
         if (Arrays.asList(schema.fieldNames()).contains(content)) {
           problems.add("input column", content, "another name; the files' bytes go there");
@@ -107,6 +107,15 @@ public record BoundInputs(
     return new BoundInputs(bound, named, files.base().toString(), select);
   }
 
+  private static boolean isImage(Kind kind) {
+    return kind == Kind.IMAGE || kind == Kind.IMAGES;
+  }
+
+  private static boolean isPaths(DataType type) {
+    return type instanceof StringType
+        || (type instanceof ArrayType array && array.elementType() instanceof StringType);
+  }
+
   private static boolean isKept(String column, List<String> select) {
     return select.isEmpty() || select.contains(column) || OutputSchema.isHidden(column);
   }
@@ -115,6 +124,10 @@ public record BoundInputs(
     return switch (kind) {
       case TEXT -> type instanceof StringType;
       case IMAGE -> type instanceof StringType || type.equals(DataTypes.BinaryType);
+      case IMAGES ->
+          type instanceof ArrayType array
+              && (array.elementType() instanceof StringType
+                  || array.elementType().equals(DataTypes.BinaryType));
       case NUMBER -> type instanceof StringType || type instanceof NumericType;
       case VECTOR -> type instanceof ArrayType array && array.elementType() instanceof NumericType;
       case SCALAR ->
@@ -138,6 +151,6 @@ public record BoundInputs(
 
   /** Whether a column holds images, by itself or because their files were loaded into it. */
   public boolean isImage(String column) {
-    return inputs.stream().anyMatch(i -> i.kind() == Kind.IMAGE && i.column().equals(column));
+    return inputs.stream().anyMatch(i -> isImage(i.kind()) && i.column().equals(column));
   }
 }

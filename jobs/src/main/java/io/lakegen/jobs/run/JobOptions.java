@@ -126,7 +126,8 @@ public final class JobOptions {
                 RETRY_ERRORS));
     options.addAll(ScorerOptions.of(task.data().budget()));
     options.addAll(List.of(LIMIT, MAX_ERROR_RATE, DRY_RUN));
-    if (task.data().arguments().stream().anyMatch(a -> a.kind() == Argument.Kind.IMAGE)) {
+    if (task.data().arguments().stream()
+        .anyMatch(a -> a.kind() == Argument.Kind.IMAGE || a.kind() == Argument.Kind.IMAGES)) {
       options.add(KEEP_IMAGE);
     }
     if (isImage(task)) {

@@ -83,6 +83,7 @@ record CallSpec(
   static DataType inputType(Argument argument) {
     return switch (argument.kind()) {
       case IMAGE -> DataTypes.BinaryType;
+      case IMAGES -> DataTypes.createArrayType(DataTypes.BinaryType);
       case VECTOR -> DataTypes.createArrayType(DataTypes.FloatType);
       case TEXT, NUMBER, SCALAR -> DataTypes.StringType;
     };

@@ -93,6 +93,7 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
               switch (argument.kind()) {
                 case IMAGE ->
                     "the bytes of an image file, such as content of the format binaryFile";
+                case IMAGES -> "an array of the bytes of image files";
                 case VECTOR -> "an array of numbers";
                 case TEXT, NUMBER, SCALAR -> "a text";
               })
