@@ -1,7 +1,9 @@
 """Command line: python -m lakegen_export."""
 
 import argparse
+import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,27 +11,36 @@ import torch
 from transformers.utils import logging
 
 from .export import Request, export
-from .families import FAMILIES, supported
+from .families import tasks
 from .families.encoder import Pooling
 from .families.lora import Lora
+
+PROGRAM = os.environ.get("LAKEGEN_PROGRAM", "python -m lakegen_export")
+"""What the user called: the launcher says so."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def parse(arguments: Sequence[str]) -> Request:
     parser = argparse.ArgumentParser(
-        prog="python -m lakegen_export",
+        prog=PROGRAM,
         description="Turns a Hugging Face or diffusers model into a Lakegen model pack and proves it equal.",
-        epilog=f"supported architectures: {', '.join(supported())}",
+        epilog="any architecture of transformers that passes the comparison with the untouched model; "
+        "docs/architectures.md lists those that were tried",
     )
     parser.add_argument("--model", required=True, help="a model's folder, hub id or GGUF file")
     parser.add_argument("--out", required=True, type=Path, help="folder of the pack; must not exist")
     parser.add_argument(
         "--task",
-        choices=sorted({task for task, _ in FAMILIES}),
+        choices=tasks(),
         help="needed only where an architecture serves several and the checkpoint doesn't tell which it was made for",
     )
-    parser.add_argument("--dtype", choices=sorted(DTYPES), default="float32", help="dtype of the weights")
+    parser.add_argument(
+        "--dtype",
+        choices=[*sorted(DTYPES), "auto"],
+        default="float32",
+        help="dtype of the weights; auto: float32 or bfloat16, whichever is faster on this CPU, measured in seconds",
+    )
     parser.add_argument("--engine", choices=["PyTorch", "OnnxRuntime"], default="PyTorch")
     parser.add_argument("--licence", help="of the weights; read from the model card when left out")
     parser.add_argument(
@@ -38,6 +49,13 @@ def parse(arguments: Sequence[str]) -> Request:
     parser.add_argument("--normalize", action="store_true", help="with --pooling: scale vectors to length 1")
     parser.add_argument("--lora", help="of a diffusion model: LoRA weights to merge, a file, folder or hub id")
     parser.add_argument("--lora-scale", type=float, help="with --lora: how much of them is added; 1 when left out")
+    parser.add_argument(
+        "--heat-map-layer",
+        type=int,
+        metavar="N",
+        help="of a model that matches pictures and texts: add the graph for match's --heat-map, with the "
+        "cross-attention of this layer, counted from 0",
+    )
     options = parser.parse_args(arguments)
     if options.normalize and not options.pooling:
         parser.error("--normalize: needs --pooling (expected: both, or neither to read them from the model)")
@@ -47,22 +65,30 @@ def parse(arguments: Sequence[str]) -> Request:
         model=options.model,
         out=options.out,
         task=options.task,
-        dtype=DTYPES[options.dtype],
+        dtype=DTYPES.get(options.dtype),
         engine=options.engine,
         licence=options.licence,
         pooling=Pooling(options.pooling, options.normalize) if options.pooling else None,
         lora=Lora(options.lora, 1.0 if options.lora_scale is None else options.lora_scale) if options.lora else None,
+        heat_map_layer=options.heat_map_layer,
     )
 
 
 def main(arguments: Sequence[str]) -> int:
     """0: the pack is written; 1: the model can't be exported; argparse exits with 2 on invalid arguments."""
-    logging.disable_progress_bar()
+    request = parse(arguments)
+    if Path(request.model).exists() or not sys.stderr.isatty():
+        # Loading from disk takes no time worth a bar; a download from the hub does.
+        logging.disable_progress_bar()
+    start = time.monotonic()
     try:
-        export(parse(arguments))
+        export(request, lambda line: print(line, flush=True))
     except (ValueError, OSError) as error:
-        print(f"lakegen_export: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
+    print(
+        f"done in {time.monotonic() - start:.0f} s; ./lakegen pack check {request.out} proves the pack on this machine"
+    )
     return 0
 
 

@@ -1,13 +1,13 @@
 """From a model's name to a written pack."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from transformers import AutoConfig
 
-from . import image, pack, source
+from . import golden, image, measure, pack, source
 from .families import Family, choose
 from .families.autoencoder import AutoencoderKl
 from .families.contract import CONTRACTS
@@ -15,7 +15,7 @@ from .families.diffusion import recognise
 from .families.encoder import Pooling
 from .families.lora import Lora
 
-OPTIONS = ("pooling", "lora")
+OPTIONS = ("pooling", "heat_map_layer", "lora")
 """The fields of a request that only some families take."""
 
 
@@ -26,11 +26,14 @@ class Request:
     model: str
     out: Path
     task: str | None = None
-    dtype: torch.dtype = torch.float32
+    dtype: torch.dtype | None = torch.float32
+    """None: the fastest on this CPU."""
+
     engine: str = "PyTorch"
     licence: str | None = None
     pooling: Pooling | None = None
     lora: Lora | None = None
+    heat_map_layer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,30 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
     if family_class.texts:
         tokenizer = source.Tokenizer.load(where, subfolder=family_class.tokenizer_folder, **options)
     family = family_class.build(request, where, tokenizer and tokenizer.tokenizer, **options)
+    if request.dtype is None:
+        request = replace(request, dtype=measure.fastest(family, request.engine, report))
     tokenizer = tokenizer and tokenizer.within(family.context)
     processor = source.image_processor(where) if family.images else None
     manifest = _manifest(request, family, checkpoint, where, tokenizer)
     if processor is not None:
         manifest["image"] = image.manifest(processor)
-    pack.write(family, manifest, tokenizer, processor, request.out, report)
+    differences = pack.write(family, manifest, tokenizer, processor, request.out, report)
+    for line in _summary(request.out, manifest, differences):
+        report(line)
+
+
+def _summary(out: Path, manifest: dict, differences: dict[str, golden.Difference]) -> list[str]:
+    sizes = {path.relative_to(out).as_posix(): path.stat().st_size for path in out.rglob("*") if path.is_file()}
+    origin = manifest["source"]
+    worst = max(differences.values(), key=lambda d: d.largest / max(1.0, d.scale))
+    cosine = min(difference.cosine for difference in differences.values())
+    return [
+        f"{out}: {origin['id']}, licence {origin['licence']}, for {', '.join(manifest['tasks'])}",
+        *(f"  {name:24} {pack.megabytes(size):>12}" for name, size in sorted(sizes.items())),
+        f"  {'in all':24} {pack.megabytes(sum(sizes.values())):>12}",
+        f"fidelity: largest difference from the float32 reference {worst.largest:.2e} of values up to "
+        f"{worst.scale:.3g}, lowest cosine {cosine:.6f}",
+    ]
 
 
 def _identify(where: str, options: dict) -> Checkpoint:
@@ -78,7 +99,9 @@ def _identify(where: str, options: dict) -> Checkpoint:
 def _check(request: Request, family: type[Family], name: str) -> None:
     if request.engine not in family.engines:
         raise ValueError(f"engine: {request.engine} (expected: {' or '.join(family.engines)} for {name})")
-    if request.engine == "OnnxRuntime" and request.dtype != torch.float32:
+    if request.dtype is None and not family.measured:
+        raise ValueError(f"dtype: auto (expected: one of its names for {name})")
+    if request.engine == "OnnxRuntime" and request.dtype not in (torch.float32, None):
         raise ValueError(f"dtype: {request.dtype} (expected: float32 with OnnxRuntime)")
     for option in OPTIONS:
         value = getattr(request, option)
@@ -95,7 +118,7 @@ def _manifest(
         "family": checkpoint.name,
         "engine": request.engine,
         "dtype": str(request.dtype).removeprefix("torch."),
-        **({"tokenizer": tokenizer.manifest()} if tokenizer is not None else {}),
+        **({"tokenizer": tokenizer.manifest(family.chat_template())} if tokenizer is not None else {}),
         **family.manifest(),
         "source": {
             "id": Path(request.model).name if local else request.model,

@@ -18,11 +18,15 @@ Graphs = dict[str, Callable[..., list[torch.Tensor]]]
 
 @dataclass
 class Step:
-    """One call of a graph: input values in `golden.json` form, reference outputs (None: not compared)."""
+    """One call of a graph: input values in `golden.json` form, reference outputs (None: not compared).
+
+    `shows` names what of the graph it checks.
+    """
 
     graph: str
     inputs: list[dict]
     outputs: list[torch.Tensor | None] = field(default_factory=list)
+    shows: str = ""
 
 
 def data(name: str, tensor: torch.Tensor) -> dict:
@@ -88,8 +92,20 @@ class Difference:
     largest: float = 0.0
     scale: float = 0.0
     cosine: float = 1.0
+    largest_of: dict[str, float] = field(default_factory=dict)
+    """By what the steps show."""
 
-    def add(self, actual: torch.Tensor, expected: torch.Tensor) -> None:
+    def add(self, actual: torch.Tensor, expected: torch.Tensor, shows: str = "") -> None:
+        before, self.largest = self.largest, 0.0
+        self._add(actual, expected)
+        self.largest_of[shows] = max(self.largest_of.get(shows, 0.0), self.largest)
+        self.largest = max(self.largest, before)
+
+    def beyond(self, allowed: float) -> list[str]:
+        """What differs by more."""
+        return [shows for shows, largest in self.largest_of.items() if shows and not largest <= allowed]
+
+    def _add(self, actual: torch.Tensor, expected: torch.Tensor) -> None:
         if actual.shape != expected.shape:
             raise ValueError(f"shape: {list(actual.shape)} (expected: {list(expected.shape)})")
         actual, expected = actual.double().flatten(), expected.double().flatten()
@@ -110,7 +126,7 @@ def compare(graphs: Graphs, sessions: list[list[Step]]) -> dict[str, Difference]
             difference = differences.setdefault(step.graph, Difference())
             for actual, expected in zip(outputs, step.outputs, strict=True):
                 if expected is not None:
-                    difference.add(actual, expected)
+                    difference.add(actual, expected, step.shows)
     return differences
 
 

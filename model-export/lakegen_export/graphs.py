@@ -2,6 +2,7 @@
 
 import os
 import warnings
+import zipfile
 from pathlib import Path
 
 import torch
@@ -38,6 +39,10 @@ def save(graph: torch.jit.ScriptModule, path: Path) -> None:
     graph.save(str(whole))
     reader = torch._C.PyTorchFileReader(str(whole))
     writer = torch._C.PyTorchFileWriter(str(path))
+    # By it operators are told from those of years ago: whole numbers were divided without rest, and `full` made floats.
+    with zipfile.ZipFile(whole) as archive:
+        (version,) = [archive.read(name) for name in archive.namelist() if name.endswith("version")]
+    writer.set_min_version(int(version))
     own = ("version", "byteorder", ".data/serialization_id")
     for name in reader.get_all_records():
         if not name.endswith(".debug_pkl") and name not in own:

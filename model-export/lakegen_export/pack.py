@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -26,29 +28,27 @@ def write(
     processor,
     out: Path,
     report: Callable[[str], None] = print,
-) -> None:
+) -> dict[str, Difference]:
     """Traces, saves, loads and compares every graph, then writes `golden.json` and, last, `pack.json`.
 
     `manifest` holds the keys of `pack.json` but those for graphs, checksums and format; a model without texts has no
     tokenizer, and `processor` is an image processor or None. Raises ValueError, and leaves no folder, when a graph
-    differs from the reference beyond the tolerance of the dtype.
+    differs from the reference beyond the tolerance of the dtype. Gives the differences by graph.
     """
     out.mkdir(parents=True)
     try:
-        files, loaded = {}, {}
-        for role, graph in family.graphs().items():
-            files[role], loaded[role] = _export(role, graph, manifest["engine"], out)
-        sessions = family.sessions()
-        tolerance = check(golden.compare(loaded, sessions), family.dtype, report)
-        steps = sessions[0]
+        proof = fidelity(family, manifest["engine"], out, report)
+        files, steps, differences = proof.files, proof.steps, proof.differences
         if processor is not None:
             files["preprocess"] = "preprocess.pt"
             preprocess = _save(torch.jit.script(image.Preprocess(processor)), out / files["preprocess"], ["image"])
             report(image.check(preprocess, processor))
             pictures = image.golden_steps(processor)
-            check(golden.compare({"preprocess": preprocess}, [pictures]), torch.float32, report)
+            of_pictures = golden.compare({"preprocess": preprocess}, [pictures])
+            check(of_pictures, torch.float32, report)
+            differences |= of_pictures
             steps = steps + pictures
-        document = {"tolerance": tolerance, "graphs": golden.to_json(steps)}
+        document = {"tolerance": proof.tolerance, "graphs": golden.to_json(steps)}
         if tokenizer is not None:
             tokenizer.write(out)
             document["tokenizer"] = tokenizer.golden()
@@ -56,9 +56,53 @@ def write(
         _write_json(out / "golden.json", document, indent=None)
         sums = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
         _write_json(out / "pack.json", {"format": FORMAT, **manifest, "graphs": files, "sha256": sums}, indent=1)
+        return differences
     except BaseException:
         shutil.rmtree(out)
         raise
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Graphs that equal their reference: files by role, the steps for `golden.json`, their tolerance."""
+
+    files: dict[str, str]
+    steps: list[golden.Step]
+    tolerance: float
+    differences: dict[str, Difference]
+
+
+def fidelity(family: Family, engine: str, out: Path, report: Callable[[str], None]) -> Proof:
+    """Writes the graphs and compares what was written with the reference.
+
+    ValueError, in a sentence, is why a model can't be served: it can't be traced, or its graphs differ from it.
+    """
+    files, loaded = {}, {}
+    roles = family.graphs()
+    for number, (role, graph) in enumerate(roles.items(), start=1):
+        report(f"{role}: exporting graph {number} of {len(roles)}")
+        start = time.monotonic()
+        try:
+            files[role], loaded[role] = _export(role, graph, engine, out)
+        except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
+            raise _unfit(family, f"can't be traced for the {role} graph", error) from error
+        report(f"{role}: {megabytes((out / files[role]).stat().st_size)}, {time.monotonic() - start:.1f} s")
+    report("comparing the graphs with the reference")
+    sessions = family.sessions()
+    try:
+        differences = golden.compare(loaded, sessions)
+    except (RuntimeError, TypeError) as error:
+        raise _unfit(family, "its graphs hold for the shapes they were traced with alone", error) from error
+    tolerance = check(differences, family.dtype, report)
+    return Proof(files, sessions[0], tolerance, differences)
+
+
+def _unfit(family: Family, why: str, error: Exception) -> ValueError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # TorchScript's own message stands at the end of its account of the graph.
+    message = lines[-1] if lines[-1].startswith("RuntimeError") else lines[0]
+    name = getattr(family, "name", type(family.reference).__name__)
+    return ValueError(f"{name}: {why}: {message[:200]}")
 
 
 def _export(role: str, graph: Graph, engine: str, out: Path) -> tuple[str, Callable[..., list[torch.Tensor]]]:
@@ -98,11 +142,17 @@ def check(differences: dict[str, Difference], dtype: torch.dtype, report: Callab
             f"lowest cosine {difference.cosine:.6f}"
         )
         if not difference.largest <= allowed:
-            beyond.append(f"{role}: differs by {difference.largest:.2e} (expected: at most {allowed:.2e})")
+            failing = ", ".join(difference.beyond(allowed))
+            shows = f" for {failing}" if failing else ""
+            beyond.append(f"{role}: differs by {difference.largest:.2e}{shows} (expected: at most {allowed:.2e})")
     if beyond:
         raise ValueError(f"the graphs differ from the reference, no pack was written: {'; '.join(beyond)}")
     scale = max([1.0, *(difference.scale for difference in differences.values())])
     return float(f"{TOLERANCE[dtype] * scale:.2g}")
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def _write_json(path: Path, document: dict, indent: int | None) -> None:

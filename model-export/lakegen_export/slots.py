@@ -26,16 +26,26 @@ without gaps; the buffer holds finite numbers from the start (zeros), since a ma
 position stays below the model's context (`generation.maxLength`). Positions of padding beyond the context are clamped.
 """
 
+from types import SimpleNamespace
+from typing import Any
+
 import torch
-from transformers import AttentionInterface
+from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.cache_utils import Cache
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.masking_utils import eager_mask, sdpa_mask
+from transformers.modeling_utils import PreTrainedModel
 
 ATTENTION = "lakegen_slots"
+EXPERTS = "lakegen_experts"
 
 
 class SlotCache(Cache):
-    """A transformers cache over one caller-owned buffer [L, 2, B, H, P, D]."""
+    """A transformers cache over one caller-owned buffer [L, 2, B, H, P, D].
+
+    A layer with fewer heads than others, or whose keys and values differ in size, uses the first ones of its part.
+    """
 
     is_compileable = False
 
@@ -45,11 +55,16 @@ class SlotCache(Cache):
         self.layers = []
 
     def update(self, key_states, value_states, layer_idx, *args, **kwargs):
-        index = self.slots[:, None, :, None].expand_as(key_states)
-        layer = self.buffer[layer_idx]
-        layer[0].scatter_(2, index, key_states.type_as(self.buffer))
-        layer[1].scatter_(2, index, value_states.type_as(self.buffer))
-        return layer[0], layer[1]
+        return tuple(
+            self._store(part, states)
+            for part, states in zip(self.buffer[layer_idx], (key_states, value_states), strict=True)
+        )
+
+    def _store(self, part: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        heads, size = int(states.shape[1]), int(states.shape[3])
+        if (heads, size) != (int(part.shape[1]), int(part.shape[3])):
+            part = part[:, :heads, :, :size]
+        return part.scatter_(2, self.slots[:, None, :, None].expand_as(states), states.type_as(part))
 
     def get_seq_length(self, layer_idx=0):
         return 0
@@ -58,15 +73,47 @@ class SlotCache(Cache):
         return self.buffer.shape[4], 0
 
     def get_query_offset(self, layer_idx=0):
+        """The slots themselves, which the functions that make masks here read."""
+        return self.slots
+
+
+class Recorder(Cache):
+    """An empty cache that shows the keys and values of one call: `layers[i].keys` and `.values`, [B, H, T, D]."""
+
+    is_compileable = False
+
+    def __init__(self):
+        self.recorded: dict[int, SimpleNamespace] = {}
+
+    @property
+    def layers(self) -> list[SimpleNamespace]:
+        return [self.recorded[number] for number in sorted(self.recorded)]
+
+    def update(self, key_states, value_states, layer_idx, *args, **kwargs):
+        self.recorded[layer_idx] = SimpleNamespace(keys=key_states, values=value_states, is_sliding=False)
+        return key_states, value_states
+
+    def get_seq_length(self, layer_idx=0):
         return 0
 
+    def get_mask_sizes(self, query_length, layer_idx):
+        return query_length, 0
 
-def slot_mask(slots: torch.Tensor, cache: torch.Tensor, window: int | None = None) -> torch.Tensor:
-    """bool [B, 1, T, P]: true where a query may look; `window` is a sliding window in tokens."""
-    own = slots[:, None, :, None]
-    columns = torch.arange(cache.shape[4], device=cache.device)
-    mask = columns <= own
-    return mask if window is None else mask & (columns > own - window)
+
+def use(model: PreTrainedModel) -> None:
+    """Makes the copy of a model that is to be traced fit for the slot cache, in place."""
+    for module in model.modules():
+        if isinstance(module, PreTrainedModel):
+            config = module.config
+            if module._can_set_attn_implementation():
+                config._attn_implementation_internal = ATTENTION
+            if module._can_set_experts_implementation():
+                config._experts_implementation_internal = EXPERTS
+
+
+def slot_mask(slots: torch.Tensor, cache: torch.Tensor) -> torch.Tensor:
+    """bool [B, 1, T, P]: true where a query may look."""
+    return torch.arange(cache.shape[4], device=cache.device) <= slots[:, None, :, None]
 
 
 def positions(slots: torch.Tensor, prefix: int, context: int) -> torch.Tensor:
@@ -79,15 +126,121 @@ def pick(hidden: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
     return hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[-1])).squeeze(1)
 
 
-def _slot_attention(module, query, key, value, attention_mask, **kwargs):
+class Head:
+    """Has a model's output layer see one token of each row, so that whatever scales its logits still applies.
+
+    `last`, int64 [B], is which; None: all.
+    """
+
+    def __init__(self, model: PreTrainedModel):
+        layer = model.get_output_embeddings()
+        if layer is None:
+            raise ValueError(f"{type(model).__name__}: names no output layer (expected: get_output_embeddings)")
+        self.last: torch.Tensor | None = None
+        layer.register_forward_pre_hook(self._pick)
+
+    def _pick(self, _layer, inputs):
+        return inputs if self.last is None else (pick(inputs[0], self.last)[:, None], *inputs[1:])
+
+
+def _mask(ready, dtype_of_mask):
+    """`ready`, a function of transformers that makes masks, taught what a query with slots may see.
+
+    The model's own rule (causal, window, chunks ...) is asked with slots in place of positions.
+    """
+
+    def mask(
+        batch_size, q_length, kv_length, q_offset=0, kv_offset=0, mask_function=None, attention_mask=None, **kwargs
+    ):
+        if not isinstance(q_offset, torch.Tensor) or q_offset.dim() != 2:
+            if torch.jit.is_tracing():
+                kwargs["use_vmap"] = False  # it can't be traced, and rules by index don't need it
+            return ready(batch_size, q_length, kv_length, q_offset, kv_offset, mask_function, attention_mask, **kwargs)
+        slots = q_offset  # these say what is padding: a later slot than any that a query may see
+        rows = torch.arange(slots.shape[0], device=slots.device)[:, None, None, None]
+        columns = torch.arange(kv_length, device=slots.device)[None, None, None]
+        seen = mask_function(rows, torch.zeros_like(rows[:1]), slots[:, None, :, None], columns)
+        return dtype_of_mask(seen, kwargs.get("dtype", torch.float32))
+
+    return mask
+
+
+def _additive(seen: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    lowest = torch.finfo(dtype).min
+    return torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, lowest)
+
+
+def _boolean(seen: torch.Tensor, _dtype: torch.dtype) -> torch.Tensor:
+    return seen
+
+
+def _every_mask(*args, **kwargs):
+    """Of tokens without slots, such as those of an encoder: never left out, as the next batch may need it."""
+    kwargs |= {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": False}
+    return sdpa_mask(*args, **kwargs)
+
+
+def _slot_attention(
+    module, query, key, value, attention_mask, scaling=None, softcap=None, s_aux=None, position_bias=None, **kwargs
+):
     """Attention in the cache's dtype: a bfloat16 model keeps its keys and values in float32."""
-    kwargs.pop("is_causal", None)
-    if kwargs.get("position_bias") is not None:
-        kwargs["position_bias"] = kwargs["position_bias"].type_as(key)
-    output, weights = sdpa_attention_forward(
-        module, query.type_as(key), key, value.type_as(key), attention_mask, is_causal=False, **kwargs
-    )
-    return output.type_as(query), weights
+    query_type = query.dtype
+    query, value = query.type_as(key), value.type_as(key)
+    if position_bias is not None:
+        position_bias = position_bias.type_as(key)
+    if softcap is None and s_aux is None:
+        kwargs.pop("is_causal", None)
+        output, _ = sdpa_attention_forward(
+            module,
+            query,
+            key,
+            value,
+            attention_mask,
+            scaling=scaling,
+            is_causal=False,
+            position_bias=position_bias,
+            **kwargs,
+        )
+        return output.to(query_type), None
+    groups = getattr(module, "num_key_value_groups", 1)
+    scores = query @ repeat_kv(key, groups).transpose(2, 3) * (scaling or query.shape[-1] ** -0.5)
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    if position_bias is not None:
+        scores = scores + position_bias
+    if attention_mask is not None:
+        scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+    if s_aux is not None:  # a sink: a score without value
+        sink = s_aux.type_as(scores).reshape(1, -1, 1, 1).expand(scores.shape[0], -1, scores.shape[2], 1)
+        scores = torch.cat([scores, sink], -1)
+    seen = scores.softmax(-1)
+    if s_aux is not None:
+        seen = seen[..., :-1]
+    return (seen @ repeat_kv(value, groups)).transpose(1, 2).to(query_type), None
+
+
+def _experts(layer, hidden, top_k_index, top_k_weights):
+    """Every expert in turn on the tokens that chose it, however many: shapes that a trace keeps open."""
+    output = torch.zeros_like(hidden)
+    for number in range(layer.num_experts):
+        token, choice = torch.where(top_k_index == number)
+        gates = layer.gate_up_proj if layer.has_gate else layer.up_proj
+        names = ("gate_up_proj_bias" if layer.has_gate else "up_proj_bias", "down_proj_bias")
+        biases = [getattr(layer, name)[number] if layer.has_bias else None for name in names]
+        inner = _linear(layer, hidden[token], gates[number], biases[0])
+        inner = layer._apply_gate(inner) if layer.has_gate else layer.act_fn(inner)
+        inner = _linear(layer, inner, layer.down_proj[number], biases[1])
+        output = output.index_add(0, token, (inner * top_k_weights[token, choice, None]).type_as(output))
+    return output
+
+
+def _linear(layer: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return torch.nn.functional.linear(hidden, weight.T if layer.is_transposed else weight, bias)
 
 
 AttentionInterface.register(ATTENTION, _slot_attention)
+ALL_EXPERTS_FUNCTIONS.register(EXPERTS, _experts)
+AttentionMaskInterface.register(ATTENTION, _mask(_every_mask, _boolean))
+# Models with attention of their own compare these names; without slots the masks are as transformers makes them.
+AttentionMaskInterface.register("sdpa", _mask(sdpa_mask, _boolean))
+AttentionMaskInterface.register("eager", _mask(eager_mask, _additive))

@@ -45,11 +45,12 @@ class Tokenizer:
         backend.no_truncation()
         backend.save(str(out / self.FILE))
 
-    def manifest(self) -> dict:
+    def manifest(self, template: str | None = None) -> dict:
+        """`template`: what stands around a user's text, where it isn't the tokenizer's own."""
         tokenizer = {"file": self.FILE, "maxLength": self.max_length}
-        if getattr(self.tokenizer, "chat_template", None):
-            tokenizer["chatTemplate"] = self._chat_template()
-        return tokenizer
+        if template is None and getattr(self.tokenizer, "chat_template", None):
+            template = self._chat_template()
+        return tokenizer if template is None else {**tokenizer, "chatTemplate": template}
 
     def _chat_template(self) -> str:
         """The template rendered for one user message; the place of the message is `{prompt}`."""

@@ -25,6 +25,7 @@ BUILDERS = {
     "bart": (tiny.bart, None, None),
     "git": (tiny.git, tiny.git_processor, None),
     "blip": (tiny.blip, tiny.blip_processor, None),
+    "blip-matching": (tiny.blip_matching, tiny.blip_processor, None),
     "vit-gpt2": (tiny.vit_gpt2, tiny.vit_processor, None),
     "bert": (tiny.bert, None, "mean_tokens"),
     "distilbert": (tiny.distilbert, None, "cls_token"),
@@ -47,19 +48,28 @@ INPUTS = {
     "git": {"encoder": ["pixels", "cache"], "decoder": DECODER},
     "vision": {"encoder": ["pixels"], "decoder": CROSS_DECODER},
     "seq2seq": {"encoder": ["input_ids", "attention_mask"], "decoder": CROSS_DECODER},
+    "matching": {
+        "encoder": ["pixels"],
+        "match": ["input_ids", "attention_mask", "hidden", "feature"],
+        "heat_map": ["input_ids", "attention_mask", "hidden", "feature"],
+    },
     "encoder": {"model": ["input_ids", "attention_mask"]},
     "classifier": {"model": ["input_ids", "attention_mask", "token_type_ids"]},
 }
 KINDS = {
     "git": "git",
+    "llava": "git",
     "blip": "vision",
     "vision-encoder-decoder": "vision",
     "t5": "seq2seq",
     "bart": "seq2seq",
+    "umt5": "seq2seq",
     "bert": "encoder",
+    "modernbert": "encoder",
     "distilbert": "encoder",
     "roberta": "encoder",
 }
+TASK_KINDS = {"text-classification": "classifier", "image-text-matching": "matching"}
 
 PICTURES = {
     "stable-diffusion": tiny.stable_diffusion,
@@ -87,9 +97,9 @@ class Pack:
     def __post_init__(self):
         self.spec = json.loads((self.folder / "pack.json").read_text(encoding="utf-8"))
         self.golden = json.loads((self.folder / "golden.json").read_text(encoding="utf-8"))
-        classifier = "text-classification" in self.spec["tasks"]
-        names = INPUTS["classifier" if classifier else KINDS.get(self.spec["family"], "text")]
-        if not classifier and self.spec["family"] in PICTURES:
+        (task,) = self.spec["tasks"]
+        names = INPUTS[TASK_KINDS.get(task) or KINDS.get(self.spec["family"], "text")]
+        if task not in TASK_KINDS and self.spec["family"] in PICTURES:
             # What a denoiser is given differs from model to model; golden.json has it in Java's order.
             names = {entry["graph"]: [value["name"] for value in entry["inputs"]] for entry in self.golden["graphs"]}
         self.graphs = {

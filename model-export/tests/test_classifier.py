@@ -141,7 +141,6 @@ def test_a_bare_model_has_no_classifier(source, tmp_path):
             r"id2label: .*3: 'c'.* \(expected: a name for each",
         ),
         ("config.json", {"id2label": {"0": "a", "1": "b", "2": 7}}, r"id2label: .*2: 7.* \(expected: a name for each"),
-        ("config.json", {"is_decoder": True}, r"is_decoder: true \(expected: false, tokens that see the whole text\)"),
         ("tokenizer_config.json", {"truncation_side": "left"}, r"truncation_side: left \(expected: right\)"),
     ],
 )

@@ -8,13 +8,17 @@ import pytest
 import torch
 import transformers as hf
 
-from fixtures import tiny
+from fixtures import architectures, tiny
 from lakegen_export import __main__ as command
-from lakegen_export import families
+from lakegen_export import families, measure
 from lakegen_export.export import Request, export
 from lakegen_export.families import causal
 from lakegen_export.families.classifier import Classifier
-from lakegen_export.families.encoder import Encoder
+from lakegen_export.families.encoder import Encoder, Pooling
+from lakegen_export.families.git import Git
+from lakegen_export.families.image_prefix import ImagePrefix
+from lakegen_export.families.text_cross import Seq2Seq
+from lakegen_export.families.vision_cross import VisionEncoderDecoder
 
 
 def run(capsys, *arguments) -> tuple[int, str]:
@@ -24,32 +28,71 @@ def run(capsys, *arguments) -> tuple[int, str]:
 
 def test_exports_and_prints_the_difference(source, tmp_path, capsys):
     assert command.main(["--model", str(source("gpt2")), "--out", str(tmp_path / "pack")]) == 0
-    assert "decoder: largest difference" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "decoder: exporting graph 1 of 1" in out
+    assert re.search(r"decoder: [\d.]+ MB, [\d.]+ s", out)
+    assert "decoder: largest difference" in out
+    assert re.search(r"decoder.pt +[\d.]+ MB", out)
+    assert re.search(r"fidelity: largest difference .* lowest cosine (1.000000|0.99999\d)", out)
     assert (tmp_path / "pack" / "pack.json").is_file()
 
 
-def test_help_lists_architectures(capsys):
+def test_auto_measures_each_dtype_and_writes_the_fastest(source, tmp_path, capsys, monkeypatch):
+    speeds = iter([100.0, 250.0])
+    monkeypatch.setattr(measure, "rows_per_second", lambda _graph: next(speeds))
+    assert command.main(["--model", str(source("llama")), "--out", str(tmp_path / "pack"), "--dtype", "auto"]) == 0
+    said = capsys.readouterr().out
+    assert "float32: 100 rows/s of the decoder graph, lowest cosine 1.000000" in said
+    assert "bfloat16: 250 rows/s of the decoder graph, lowest cosine 0.99" in said
+    assert json.loads((tmp_path / "pack" / "pack.json").read_text(encoding="utf-8"))["dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize("name", ["bert", "t5", "git"])
+def test_speed_is_measured_on_many_rows(source, name, monkeypatch):
+    monkeypatch.setattr(measure, "SECONDS", 0.01)
+    family = {"bert": Encoder, "t5": Seq2Seq, "git": Git}[name]
+    options = [Pooling("mean", True)] if name == "bert" else []
+    for graph in family(family.load(str(source(name))), torch.float32, *options).graphs().values():
+        assert measure.rows_per_second(graph) > 0
+
+
+def test_help_says_where_the_architectures_are(capsys):
     with pytest.raises(SystemExit) as end:
         command.main(["--help"])
     assert end.value.code == 0
-    assert "bart, bert, blip, distilbert, git, gpt2, llama" in " ".join(capsys.readouterr().out.split())
+    assert "docs/architectures.md lists those that were tried" in " ".join(capsys.readouterr().out.split())
 
 
 def test_unknown_architecture(tmp_path, capsys):
-    hf.GPTNeoXConfig().save_pretrained(tmp_path / "model")
+    hf.UperNetConfig().save_pretrained(tmp_path / "model")
     status, error = run(capsys, "--model", tmp_path / "model", "--out", tmp_path / "pack")
     assert status == 1
-    assert "model_type: gpt_neox (expected: one of bart, bert, blip," in error
-    assert "stable-diffusion" in error
+    assert (
+        "model_type: upernet (expected: one that transformers loads for feature-extraction or image-text-matching"
+        in error
+    )
     assert not (tmp_path / "pack").exists()
+
+
+def test_an_encoder_of_pictures_alone_is_refused(tmp_path, capsys):
+    tiny.save(hf.ViTModel(hf.ViTConfig(**architectures.VIT)), tmp_path / "model", tiny.byte_level_bpe(320))
+    status, error = run(capsys, "--model", tmp_path / "model", "--out", tmp_path / "pack", "--pooling", "cls")
+    assert status == 1
+    assert "model: ViTModel (expected: an encoder of texts, which reads input_ids)" in error
 
 
 @pytest.mark.parametrize(
     ("model", "arguments", "message"),
     [
-        ("gpt2", ["--task", "image-to-text"], "task: image-to-text (expected: text-generation for gpt2)"),
+        (
+            "gpt2",
+            ["--task", "image-to-text"],
+            "task: image-to-text (expected: feature-extraction or text-classification or text-generation for gpt2)",
+        ),
         ("gpt2", ["--engine", "OnnxRuntime"], "engine: OnnxRuntime (expected: PyTorch for gpt2)"),
         ("gpt2", ["--pooling", "mean"], "pooling: mean (expected: none for text-generation)"),
+        ("blip", ["--heat-map-layer", "1"], "heat_map_layer: 1 (expected: none for image-to-text)"),
+        ("blip-matching", ["--heat-map-layer", "-1"], "heat_map_layer: -1 (expected: 0 to 3)"),
         (
             "bert",
             ["--engine", "OnnxRuntime", "--dtype", "float16"],
@@ -121,10 +164,30 @@ def test_a_checkpoint_that_tells_no_task_needs_the_option(architectures):
         families.choose("bert", None, architectures)
 
 
-def test_an_architecture_with_one_task_has_it_whatever_the_checkpoint_was_made_for():
-    assert families.choose("gpt2", None, ["GPT2ForSequenceClassification"]) is causal.Causal
-    with pytest.raises(ValueError, match=r"task: image-to-text \(expected: text-generation for gpt2\)"):
-        families.choose("gpt2", "image-to-text", [])
+@pytest.mark.parametrize(
+    ("name", "architectures", "chosen"),
+    [
+        ("gpt2", ["GPT2LMHeadModel"], causal.Causal),
+        ("gpt2", ["GPT2ForSequenceClassification"], Classifier),
+        ("qwen3", ["Qwen3Model"], Encoder),
+        ("qwen3", [], causal.Causal),  # a GGUF file names no class
+        ("marian", ["MarianMTModel"], Seq2Seq),
+        ("bart", ["BartForConditionalGeneration"], Seq2Seq),
+        ("bart", [], Seq2Seq),
+        ("gemma3", ["Gemma3ForConditionalGeneration"], ImagePrefix),
+        ("git", ["GitForCausalLM"], Git),
+        ("vision-encoder-decoder", ["VisionEncoderDecoderModel"], VisionEncoderDecoder),
+    ],
+)
+def test_the_class_that_was_saved_tells_the_task(name, architectures, chosen):
+    assert families.choose(name, None, architectures) is chosen
+
+
+def test_blip_captions_or_matches():
+    assert families.choose("blip", None, ["BlipForConditionalGeneration"]).task == "image-to-text"
+    assert families.choose("blip", None, ["BlipForImageTextRetrieval"]).task == "image-text-matching"
+    with pytest.raises(ValueError, match="expected: --task feature-extraction or image-text-matching or image-to-text"):
+        families.choose("blip", None, ["BlipForQuestionAnswering"])
 
 
 def test_other_pipelines_of_diffusers_are_refused(tmp_path, capsys):
@@ -165,18 +228,10 @@ def test_pooling_that_java_does_not_know(source, tmp_path, file, content, messag
         export(Request(str(folder), tmp_path / "pack"))
 
 
-def test_positions_that_a_trace_would_freeze(tmp_path):
+def test_positions_that_depend_on_the_length_end_where_they_begin_to():
     model = tiny.llama(1)
-    model.config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
-    with pytest.raises(ValueError, match=r"rope_type: dynamic \(expected: default, linear, yarn or llama3\)"):
-        causal.Causal(model, torch.float32)
-
-
-def test_mixed_attention_is_refused():
-    model = tiny.qwen2(1)
-    model.config.layer_types = ["full_attention", "sliding_attention"]
-    with pytest.raises(ValueError, match="expected: one kind of attention in all layers"):
-        causal.Causal(model, torch.float32)
+    model.config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "original_max_position_embeddings": 48}
+    assert causal.Causal(model, torch.float32).context == 48
 
 
 def test_a_graph_that_differs_leaves_no_pack(source, tmp_path, monkeypatch):
@@ -189,7 +244,23 @@ def test_a_graph_that_differs_leaves_no_pack(source, tmp_path, monkeypatch):
         return found
 
     monkeypatch.setattr(causal.Causal, "graphs", dishonest)
-    with pytest.raises(ValueError, match=r"differ from the reference, no pack was written: decoder: differs by"):
+    message = "differ from the reference, no pack was written: decoder: differs by"
+    with pytest.raises(ValueError, match=f"{message} .* for rows of unequal length"):
+        export(Request(str(source("gpt2")), tmp_path / "pack"), lambda line: None)
+    assert not (tmp_path / "pack").exists()
+
+
+def test_a_model_that_cannot_be_traced_is_refused_in_a_sentence(source, tmp_path, monkeypatch):
+    honest = causal.Causal.graphs
+
+    def stubborn(self):
+        found = honest(self)
+        found["decoder"].module.model.transformer.forward = None
+        return found
+
+    monkeypatch.setattr(causal.Causal, "graphs", stubborn)
+    message = "GPT2LMHeadModel: can't be traced for the decoder graph: 'NoneType' object is not callable"
+    with pytest.raises(ValueError, match=message):
         export(Request(str(source("gpt2")), tmp_path / "pack"), lambda line: None)
     assert not (tmp_path / "pack").exists()
 

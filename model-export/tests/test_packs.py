@@ -9,8 +9,7 @@ import pytest
 import torch
 from conftest import BUILDERS, PICTURES, Pack
 
-from lakegen_export import golden, graphs
-from lakegen_export.families import FAMILIES
+from lakegen_export import families, golden, graphs
 
 ALL = [*BUILDERS, *PICTURES]
 FIXTURES = Path(__file__).parents[2] / "inference/src/test/resources/fixtures"
@@ -93,6 +92,17 @@ def test_a_plain_trace_has_baked_devices(tmp_path):
     assert torch.jit.load(str(tmp_path / "free.pt"))(torch.zeros(2)).tolist() == [0, 1]
 
 
+def test_a_saved_graph_divides_and_fills_as_the_model_does(tmp_path):
+    class Divides(torch.nn.Module):
+        def forward(self, x):
+            return x / 4, torch.full((x.shape[0],), 3)
+
+    graphs.save(graphs.trace(Divides(), (torch.tensor([5, 6, 8]),)), tmp_path / "graph.pt")
+    quotient, filled = torch.jit.load(str(tmp_path / "graph.pt"))(torch.tensor([1, 2]))
+    assert quotient.tolist() == [0.25, 0.5]
+    assert filled.dtype == torch.int64
+
+
 def test_graphs_hold_no_paths_of_this_machine(exported):
     pack = exported("gpt2")
     content = (pack.folder / "decoder.pt").read_bytes()
@@ -125,7 +135,7 @@ def test_a_pack_has_format_2_and_a_section_for_its_task(exported, name):
     assert list(spec)[:5] == ["format", "tasks", "family", "engine", "dtype"]
     assert spec["format"] == 2
     ((task, _),) = spec["tasks"].items()
-    assert (task, spec["family"]) in FAMILIES
+    assert task in families.families(spec["family"])
     allowed = {"tokenizer", "image", "cache", "generation", "source", "graphs", "sha256"}
     assert set(list(spec)[5:]) <= allowed
 
@@ -160,11 +170,9 @@ def test_manifest_of_a_pipeline(exported):
     assert spec["generation"] == {"bos": 1, "pad": 0, "eos": [2], "maxLength": 24}
 
 
-@pytest.mark.parametrize("name", ["bert-classification", "gpt2", "git", "t5", "stable-diffusion"])
+@pytest.mark.parametrize("name", ["bert-classification", "gpt2", "git", "blip", "stable-diffusion"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
 def test_reduced_precision_reports_its_difference(exported, name, dtype):
-    if (name, dtype) == ("t5", torch.bfloat16):
-        pytest.skip("this random model exceeds the tolerance, see the tests of the command line")
     pack = exported(name, dtype=dtype)
     assert pack.spec["dtype"] == str(dtype).removeprefix("torch.")
     assert any("largest difference" in line and "cosine 0.99" in line for line in pack.reports)

@@ -1,6 +1,8 @@
-"""The supported architectures, by task and name."""
+"""What can be exported: any model that transformers loads for one of these tasks, and architectures of their own."""
 
 from collections.abc import Sequence
+
+from transformers.models.auto import modeling_auto as auto
 
 from .autoencoder import AutoencoderKl
 from .base import Family, Graph
@@ -10,40 +12,47 @@ from .contract import CONTRACTS
 from .diffusion import PIPELINES
 from .encoder import Encoder
 from .git import Git
-from .text_cross import T5, Bart
-from .vision_cross import Blip, VitGpt2
+from .image_prefix import ImagePrefix
+from .matching import Matcher
+from .text_cross import Seq2Seq
+from .vision_cross import Blip, VisionEncoderDecoder
 
 # An architecture's name is its `model_type`, of a diffusers pipeline Lakegen's own; it has a line for each task.
 FAMILIES: dict[tuple[str, str], type[Family]] = {
     (family.task, name): family
     for name, family in (
-        ("bart", Bart),
-        ("bert", Encoder),
-        ("bert", Classifier),
         ("blip", Blip),
-        ("distilbert", Encoder),
-        ("distilbert", Classifier),
+        ("blip", Matcher),
         ("git", Git),
-        ("gpt2", Causal),
-        ("llama", Causal),
-        ("mistral", Causal),
-        ("qwen2", Causal),
-        ("roberta", Encoder),
-        ("roberta", Classifier),
         (AutoencoderKl.name, AutoencoderKl),
         *CONTRACTS.items(),
         *((family.name, family) for family in PIPELINES),
-        ("t5", T5),
-        ("vision-encoder-decoder", VitGpt2),
-        ("xlm-roberta", Encoder),
-        ("xlm-roberta", Classifier),
+        ("vision-encoder-decoder", VisionEncoderDecoder),
     )
 }
 
+# Whatever these mappings of transformers load is wrapped by its task, where the architecture has no line above; the
+# comparison with the untouched model tells whether it can be served.
+GENERAL: tuple[tuple[type[Family], dict], ...] = (
+    (Causal, auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES),
+    (Seq2Seq, auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES),
+    (Encoder, auto.MODEL_MAPPING_NAMES),
+    (Classifier, auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES),
+    (ImagePrefix, auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES),
+)
 
-def supported() -> list[str]:
-    """Names of the architectures that can be exported."""
-    return sorted({name for _, name in FAMILIES})
+
+def tasks() -> list[str]:
+    """Tasks that some family serves."""
+    return sorted({task for task, _ in FAMILIES} | {family.task for family, _ in GENERAL})
+
+
+def families(name: str) -> dict[str, type[Family]]:
+    """The families that may serve an architecture, by task."""
+    own = {task: family for (task, owner), family in FAMILIES.items() if owner == name}
+    if any(not family.heads for family in own.values()):
+        return own  # made for this architecture
+    return {family.task: family for family, names in GENERAL if name in names} | own
 
 
 def choose(name: str, task: str | None, architectures: Sequence[str]) -> type[Family]:
@@ -52,21 +61,40 @@ def choose(name: str, task: str | None, architectures: Sequence[str]) -> type[Fa
     Without a task it is the only one, or else the one that the checkpoint was made for: `architectures` are the names
     of its model classes.
     """
-    choices = {served: family for (served, served_name), family in FAMILIES.items() if served_name == name}
+    choices = families(name)
     if not choices:
-        raise ValueError(f"model_type: {name} (expected: one of {', '.join(supported())})")
+        raise ValueError(f"model_type: {name} (expected: one that transformers loads for {' or '.join(tasks())})")
     expected = " or ".join(sorted(choices))
     if task is not None:
         if task not in choices:
             raise ValueError(f"task: {task} (expected: {expected} for {name})")
         return choices[task]
-    found = list(choices.values())
-    if len(found) > 1:
-        classes = architectures or ["Model"]  # a checkpoint that names no class is a bare model
-        found = [family for family in found if any(one.endswith(family.heads) for one in classes)]
-    if len(found) != 1:
+    if len(choices) == 1:
+        return next(iter(choices.values()))
+    found = {_made_for(one, choices) for one in architectures or [_usual(name)]}
+    family = found.pop()
+    if family is None or found:
         raise ValueError(f"task: not given, architectures: {', '.join(architectures)} (expected: --task {expected})")
-    return found[0]
+    return family
 
 
-__all__ = ["FAMILIES", "Family", "Graph", "choose", "supported"]
+def _made_for(architecture: str, choices: dict[str, type[Family]]) -> type[Family] | None:
+    """The family with the longest ending of a model class's name; None if there is none or no single one."""
+    endings = {
+        family: [len(head) for head in family.heads if architecture.endswith(head)] for family in choices.values()
+    }
+    longest = max((max(lengths) for lengths in endings.values() if lengths), default=0)
+    found = [family for family, lengths in endings.items() if longest in lengths]
+    found = [family for family in found if family in FAMILIES.values()] or found
+    return found[0] if len(found) == 1 else None
+
+
+def _usual(name: str) -> str:
+    """What a checkpoint that names no class, such as a GGUF file, was made for."""
+    if name in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        return "ForConditionalGeneration"
+    masked = name in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    return "ForCausalLM" if name in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not masked else "Model"
+
+
+__all__ = ["FAMILIES", "GENERAL", "Family", "Graph", "choose", "tasks"]

@@ -55,6 +55,7 @@ class AutoencoderKl(Family):
     name: ClassVar[str] = "autoencoder-kl"
     class_name: ClassVar[str] = "AutoencoderKL"
     texts: ClassVar[bool] = False
+    measured: ClassVar[bool] = False
 
     @staticmethod
     def load(source: str, **kwargs: Any) -> AutoencoderKL:

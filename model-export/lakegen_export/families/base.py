@@ -37,6 +37,9 @@ class Family(ABC):
     texts: ClassVar[bool] = True
     """Whether it reads or writes texts, and so has a tokenizer."""
 
+    measured: ClassVar[bool] = True
+    """Whether its speed in each dtype can be compared, for `--dtype auto`."""
+
     tokenizer_folder: ClassVar[str] = ""
     """Where in the model's folder its tokenizer lies."""
 
@@ -80,6 +83,10 @@ class Family(ABC):
         """The task's section in `tasks` of `pack.json`."""
         return {}
 
+    def chat_template(self) -> str | None:
+        """What stands around a user's text, marked `{prompt}`, where it isn't the tokenizer's own template."""
+        return None
+
     def golden(self, texts: list[dict]) -> dict:
         """More keys of `golden.json`; `texts` are its tokenizer's, each with `text` and `ids`."""
         return {}
@@ -87,6 +94,22 @@ class Family(ABC):
     @abstractmethod
     def sessions(self) -> list[list[Step]]:
         """Golden session first, then sessions of other shapes; outputs come from `reference`."""
+
+
+def load_trained(auto: Any, purpose: str, source: str, **kwargs) -> Any:
+    """A model in float32 by one of transformers' Auto classes; ValueError where the checkpoint lacks its head.
+
+    transformers itself goes on with random weights in their place. `purpose` is what such a model was trained for.
+    """
+    model, found = auto.from_pretrained(
+        source, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs
+    )
+    unfit = sorted({*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])})
+    if unfit:
+        raise ValueError(
+            f"weights: {', '.join(unfit)} missing or of another shape (expected: a model trained to {purpose})"
+        )
+    return model.eval()
 
 
 def fold_quick_gelu(model: torch.nn.Module) -> None:

@@ -1,6 +1,7 @@
-"""Causal language models: GPT-2 and the Llama type."""
+"""Causal language models: whatever `AutoModelForCausalLM` loads that keeps keys and values alone between tokens."""
 
 import copy
+import inspect
 from typing import ClassVar
 
 import torch
@@ -9,34 +10,38 @@ from transformers import AutoModelForCausalLM
 from .. import slots as slot
 from ..golden import Step
 from ..source import generation
+from . import traits
 from .base import Family, Graph
-from .decoding import DecoderSession, example_inputs, tokens
+from .decoding import CacheLayout, DecoderSession, example_inputs, kept, tokens
 
 
 class CausalDecoder(torch.nn.Module):
     """(input_ids, slots, last, cache) -> logits; shapes in `lakegen_export.slots`."""
 
-    def __init__(self, model, context: int, window: int | None):
+    def __init__(self, model, context: int):
         super().__init__()
         self.model = model
+        self.head = slot.Head(model)
         self.context = context
-        self.window = window
+        self.first = traits.first_position(model)
+        self.has_positions = "position_ids" in inspect.signature(model.forward).parameters
+        # ALiBi counts the keys in a mask of ones; a bias that grows along the keys is the same for any first one.
+        self.counts_mask = getattr(model.config, "alibi", False) or not self.has_positions
 
     def forward(self, input_ids, slots, last, cache):
-        hidden = self.model.base_model(
-            input_ids=input_ids,
-            position_ids=slot.positions(slots, 0, self.context),
-            attention_mask=slot.slot_mask(slots, cache, self.window),
-            past_key_values=slot.SlotCache(cache, slots),
-            use_cache=True,
-        ).last_hidden_state
-        return self.model.get_output_embeddings()(slot.pick(hidden, last)).float()
+        self.head.last = last
+        options = {}
+        if self.has_positions:
+            options["position_ids"] = slot.positions(slots, 0, self.context) + self.first
+        if self.counts_mask:
+            options["attention_mask"] = torch.ones_like(cache[0, 0, :, 0, :, 0], dtype=torch.int64)
+        past = slot.SlotCache(cache, slots)
+        return self.model(input_ids=input_ids, past_key_values=past, use_cache=True, **options).logits[:, 0].float()
 
 
 class Causal(Family):
-    """GPT-2, Llama, Mistral, Qwen2 and what shares their configuration keys."""
-
     task: ClassVar[str] = "text-generation"
+    heads: ClassVar[tuple[str, ...]] = ("ForCausalLM", "LMHeadModel")
 
     @staticmethod
     def load(source, **kwargs):
@@ -44,33 +49,32 @@ class Causal(Family):
 
     def __init__(self, reference, dtype):
         super().__init__(reference, dtype)
-        config = reference.config
-        rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
-        if rope in ("dynamic", "longrope"):
-            # Their frequencies depend on the length of the sequence, which a trace freezes.
-            raise ValueError(f"rope_type: {rope} (expected: default, linear, yarn or llama3)")
-        kinds = set(getattr(config, "layer_types", None) or [None])
-        if len(kinds) > 1:
-            raise ValueError(f"layer_types: {sorted(kinds)} (expected: one kind of attention in all layers)")
-        self.context = config.max_position_embeddings
-        self.window = None if kinds == {"full_attention"} else getattr(config, "sliding_window", None)
+        traits.use_whole_attention(reference)
+        self.context = traits.context(reference.config) - traits.first_position(reference)
+        self.layout = CacheLayout.of(self._cache())
+
+    def _cache(self):
+        """What the reference keeps of two tokens."""
+        with torch.no_grad():
+            return kept(self.reference(torch.tensor([tokens(self.vocabulary, 2, 1)]), use_cache=True))
+
+    @property
+    def vocabulary(self) -> int:
+        return self.reference.config.get_text_config().vocab_size
 
     def cache_shape(self, rows: int, slots: int) -> tuple[int, ...]:
-        config = self.reference.config
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        return config.num_hidden_layers, 2, rows, heads, slots, size
+        return self.layout.shape(rows, slots)
 
     def graphs(self):
         model = copy.deepcopy(self.reference).to(self.dtype)
-        model.set_attn_implementation(slot.ATTENTION)
-        decoder = CausalDecoder(model, self.context, self.window)
-        return {"decoder": Graph(decoder, example_inputs(self.cache_shape(2, 8), self.cache_dtype))}
+        slot.use(model)
+        traits.prepare(model)
+        example = example_inputs(self.cache_shape(2, 8), self.cache_dtype)
+        return {"decoder": Graph(CausalDecoder(model, self.context), example)}
 
     def manifest(self):
-        layers, _, _, heads, _, size = self.cache_shape(1, 1)
         return {
-            "cache": {"layers": layers, "heads": heads, "headDim": size, "prefix": 0},
+            "cache": self.layout.manifest(0),
             "generation": generation(self.reference.generation_config, self.context),
         }
 
@@ -81,10 +85,8 @@ class Causal(Family):
         return DecoderSession(self.logits, self.cache_shape(rows, slots), self.cache_dtype)
 
     def sessions(self) -> list[list[Step]]:
-        size = self.reference.config.vocab_size
-
         def ids(length: int, seed: int) -> list[int]:
-            return tokens(size, length, seed)
+            return tokens(self.vocabulary, length, seed)
 
         unequal = self.session(3, 32)
         unequal.advance(ids(5, 1), ids(1, 2), ids(3, 3)).advance(ids(1, 4), ids(1, 5), ids(1, 6))
@@ -92,4 +94,8 @@ class Causal(Family):
         single = self.session(1, 6).advance(ids(1, 4)).advance(ids(1, 5)).advance(ids(4, 6))
         wide = self.session(4, 40).advance(ids(7, 1), ids(12, 2), ids(2, 3), ids(9, 4))
         wide.advance(*[ids(1, seed) for seed in range(4)])
-        return [unequal.steps, single.steps, wide.steps]
+        found = [unequal, single, wide]
+        for length in traits.windows(self.reference.config, self.context):
+            long = self.session(1, length + 32).advance(ids(length, 1), shows="texts longer than its attention window")
+            found.append(long.advance(ids(1, 2), shows="texts longer than its attention window"))
+        return [session.steps for session in found]

@@ -1,4 +1,4 @@
-"""Classifiers of texts and pairs of texts, of BERT's type: BERT, DistilBERT, RoBERTa, XLM-RoBERTa.
+"""Classifiers of texts and pairs of texts: whatever `AutoModelForSequenceClassification` loads.
 
     model: input_ids int64 [B, T], attention_mask int64 [B, T] (0: right padding), token_type_ids int64 [B, T] as
            the tokenizer gives them (0: first text, 1: second; either at padding) -> logits float32 [B, labels]
@@ -14,20 +14,22 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from .. import golden
+from . import traits
 from .base import Graph
 from .encoder import BertType, call
 
 
 class _Classifier(torch.nn.Module):
-    def __init__(self, model, offset: int | None, types: bool):
+    def __init__(self, model, pad: int, types: bool):
         super().__init__()
         self.model = model
-        self.offset = offset
+        self.pad = pad
         self.types = types
+        self.options = traits.without_cache(model)
 
     def forward(self, input_ids, attention_mask, token_type_ids):
-        options = {"token_type_ids": token_type_ids} if self.types else {}
-        return call(self.model, self.offset, input_ids, attention_mask, **options).logits.float()
+        options = {"token_type_ids": token_type_ids, **self.options} if self.types else self.options
+        return call(self.model, self.pad, input_ids, attention_mask, **options).logits.float()
 
 
 class Classifier(BertType):
@@ -43,7 +45,6 @@ class Classifier(BertType):
         model, found = AutoModelForSequenceClassification.from_pretrained(
             source,
             dtype=torch.float32,
-            attn_implementation="sdpa",
             output_loading_info=True,
             ignore_mismatched_sizes=True,
             **kwargs,
@@ -67,7 +68,7 @@ class Classifier(BertType):
         self.types = "token_type_ids" in tokenizer.model_input_names and getattr(config, "type_vocab_size", 1) > 1
 
     def graphs(self):
-        module = _Classifier(copy.deepcopy(self.reference).to(self.dtype), self.offset, self.types)
+        module = _Classifier(copy.deepcopy(self.reference).to(self.dtype), self.pad, self.types)
         return {"model": Graph(module, self.example(), {"logits": {0: "batch"}})}
 
     def inputs(self, lengths):
@@ -78,8 +79,12 @@ class Classifier(BertType):
         return [*super().inputs(lengths), golden.data("token_type_ids", torch.tensor(types))]
 
     def answer(self, input_ids, attention_mask, token_type_ids):
-        options = {"token_type_ids": token_type_ids} if self.types else {}
-        return self.reference(input_ids, attention_mask=attention_mask, **options).logits
+        rows = []
+        for ids, mask, types in zip(input_ids, attention_mask, token_type_ids, strict=True):
+            length = int(mask.sum())
+            options = {"token_type_ids": types[None, :length]} if self.types else {}
+            rows.append(self.reference(input_ids=ids[None, :length], **options).logits.float())
+        return torch.cat(rows)
 
     def section(self):
         return {"labels": self.labels, "function": self.function()}

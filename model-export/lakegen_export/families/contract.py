@@ -83,6 +83,7 @@ class _Decoder(_Images):
 
 class Contract(Family):
     texts: ClassVar[bool] = False
+    measured: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]]
     optional: ClassVar[tuple[str, ...]] = ()
     keys: ClassVar[dict[str, type]]

@@ -102,6 +102,7 @@ class _Unet(torch.nn.Module):
 class StableDiffusion(Family):
     task: ClassVar[str] = "text-to-image"
     name: ClassVar[str] = "stable-diffusion"
+    measured: ClassVar[bool] = False
     tokenizer_folder: ClassVar[str] = "tokenizer"
     options: ClassVar[tuple[str, ...]] = ("lora",)
 

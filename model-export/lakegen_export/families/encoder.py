@@ -1,21 +1,25 @@
-"""Encoders of BERT's type for sentence embeddings: BERT (MiniLM included), DistilBERT, RoBERTa, XLM-RoBERTa.
+"""Encoders for sentence embeddings: whatever `AutoModel` loads and reads token ids and a mask.
 
-    model: input_ids int64 [B, T], attention_mask int64 [B, T] (0: right padding) -> hidden float32 [B, T, hidden]
+    model: input_ids int64 [B, T], attention_mask int64 [B, T] (0: right padding)
+           -> hidden float32 [B, T, hidden], zeros at padding
 
-Pooling over the tokens that the mask shows, and normalisation, are the caller's work.
+Pooling over the tokens that the mask shows, and normalisation, are the caller's work. Causal models serve too, such as
+those that pool the last token.
 """
 
 import copy
+import inspect
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
 
 from .. import golden
 from ..golden import Step
 from ..source import read_json
+from . import traits
 from .base import Family, Graph
 from .decoding import tokens
 
@@ -57,39 +61,39 @@ class Pooling:
         return cls(names[chosen[0]], "Normalize" in kinds, limits.get("max_seq_length"))
 
 
-def call(model, offset: int | None, input_ids, attention_mask, **options):
-    """Calls a model of BERT's type so that a trace holds for all shapes and any token may pad."""
-    if offset is not None:
-        options["position_ids"] = attention_mask.cumsum(1) * attention_mask + offset
-    # A ready mask: transformers leaves a mask out of the trace when the example has no padding.
-    mask = attention_mask[:, None, None, :] > 0
-    return model(input_ids=input_ids, attention_mask=mask, **options)
+def call(model, pad: int, input_ids, attention_mask, **options):
+    """Calls a model so that a trace holds for all shapes and any token may pad.
+
+    RoBERTa's kind counts positions by the tokens that aren't its own padding token, so that is what it is given.
+    """
+    ids = input_ids.masked_fill(attention_mask == 0, pad)
+    return model(input_ids=ids, attention_mask=attention_mask, **options)
 
 
 class _Model(torch.nn.Module):
-    def __init__(self, model, offset: int | None):
+    def __init__(self, model, pad: int):
         super().__init__()
         self.model = model
-        self.offset = offset
+        self.pad = pad
+        self.options = traits.without_cache(model)
 
     def forward(self, input_ids, attention_mask):
-        return call(self.model, self.offset, input_ids, attention_mask).last_hidden_state.float()
+        hidden = call(self.model, self.pad, input_ids, attention_mask, **self.options).last_hidden_state
+        return hidden.float() * attention_mask[:, :, None]
 
 
 class BertType(Family):
-    """What the families around such models share: padding and positions that the mask tells."""
+    """What the families around such models share: padding, and the inputs that show what holds."""
 
     engines: ClassVar[tuple[str, ...]] = ("PyTorch", "OnnxRuntime")
 
     def __init__(self, reference, dtype):
         super().__init__(reference, dtype)
-        config = reference.config
-        if getattr(config, "is_decoder", False):
-            raise ValueError("is_decoder: true (expected: false, tokens that see the whole text)")
-        # RoBERTa counts positions from its padding token on, and recognises padding by that token;
-        # here the mask tells, so that any token may pad.
-        self.offset = config.pad_token_id if "roberta" in config.model_type else None
-        self.context = config.max_position_embeddings - (self.offset + 1 if self.offset is not None else 0)
+        traits.use_whole_attention(reference)
+        config = reference.config.get_text_config()
+        self.pad = config.pad_token_id or 0
+        self.vocabulary = config.vocab_size
+        self.context = traits.context(config) - traits.first_position(reference)
 
     @abstractmethod
     def answer(self, *inputs: torch.Tensor) -> torch.Tensor:
@@ -98,10 +102,11 @@ class BertType(Family):
     def inputs(self, lengths: list[int]) -> list[dict]:
         """Golden values for texts of these lengths in tokens."""
         longest = max(lengths)
-        pad = self.reference.config.pad_token_id or 0
-        usable = self.reference.config.vocab_size - pad - 1
-        ids = [[pad + 1 + token for token in tokens(usable, length, row)] for row, length in enumerate(lengths)]
-        padded = [row + [pad] * (longest - len(row)) for row in ids]
+        usable = self.vocabulary - 1
+        rows = [
+            [token + (token >= self.pad) for token in tokens(usable, size, row)] for row, size in enumerate(lengths)
+        ]
+        padded = [row + [self.pad] * (longest - len(row)) for row in rows]
         mask = [[1] * length + [0] * (longest - length) for length in lengths]
         return [golden.data("input_ids", torch.tensor(padded)), golden.data("attention_mask", torch.tensor(mask))]
 
@@ -110,11 +115,19 @@ class BertType(Family):
         return {value["name"]: golden.tensor(value) for value in self.inputs([4, 2])}
 
     def sessions(self):
+        shapes = {
+            "texts of unequal length": [7, 2, 5],
+            "a text alone": [1],
+            "larger batches": [12, 12, 3, 9],
+        }
+        for length in traits.windows(self.reference.config, self.context):
+            shapes["texts longer than its attention window"] = [length, 3]
         found = []
-        for lengths in ([7, 2, 5], [1], [12, 12, 3, 9]):
+        for shows, lengths in shapes.items():
             values = self.inputs(lengths)
             with torch.no_grad():
-                found.append([Step("model", values, [self.answer(*map(golden.tensor, values))])])
+                answer = self.answer(*map(golden.tensor, values))
+            found.append([Step("model", values, [answer], shows)])
         return found
 
 
@@ -136,7 +149,13 @@ class Encoder(BertType):
 
     @staticmethod
     def load(source, **kwargs):
-        return AutoModel.from_pretrained(source, dtype=torch.float32, attn_implementation="sdpa", **kwargs).eval()
+        config = AutoConfig.from_pretrained(source, **kwargs)
+        # Of an encoder-decoder the encoder is wanted, where transformers has it alone.
+        loader = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
+        model = loader.from_pretrained(source, dtype=torch.float32, **kwargs).eval()
+        if "input_ids" not in inspect.signature(model.forward).parameters:
+            raise ValueError(f"model: {type(model).__name__} (expected: an encoder of texts, which reads input_ids)")
+        return model
 
     def __init__(self, reference, dtype, pooling: Pooling):
         super().__init__(reference, dtype)
@@ -145,17 +164,23 @@ class Encoder(BertType):
             self.context = min(self.context, pooling.max_length)
 
     def graphs(self):
-        module = _Model(copy.deepcopy(self.reference).to(self.dtype), self.offset)
+        module = _Model(copy.deepcopy(self.reference).to(self.dtype), self.pad)
         return {"model": Graph(module, self.example(), {"last_hidden_state": {0: "batch", 1: "length"}})}
 
     def answer(self, input_ids, attention_mask):
-        return self.reference(input_ids, attention_mask).last_hidden_state
+        # Each alone: what a model makes of padding is its own affair, and hidden from who pools.
+        rows = []
+        for ids, mask in zip(input_ids, attention_mask, strict=True):
+            length = int(mask.sum())
+            hidden = self.reference(input_ids=ids[None, :length]).last_hidden_state[0].float()
+            rows.append(torch.nn.functional.pad(hidden, (0, 0, 0, len(ids) - length)))
+        return torch.stack(rows)
 
     def section(self):
         return {
             "pooling": self.pooling.mode,
             "normalize": self.pooling.normalize,
-            "dimension": self.reference.config.hidden_size,
+            "dimension": self.reference.config.get_text_config().hidden_size,
         }
 
     def golden(self, texts):
@@ -164,7 +189,7 @@ class Encoder(BertType):
     def embedding(self, ids: list[int]) -> torch.Tensor:
         """The pooled vector of one text [hidden], as sentence-transformers defines it."""
         with torch.no_grad():
-            hidden = self.reference(torch.tensor([ids])).last_hidden_state[0]
+            hidden = self.reference(input_ids=torch.tensor([ids])).last_hidden_state[0]
         vector = {
             "mean": lambda: hidden.mean(0),
             "cls": lambda: hidden[0],

@@ -1,5 +1,6 @@
-"""Captioners with cross attention: BLIP, and a ViT encoder with a GPT-2 decoder."""
+"""Captioners with cross attention: BLIP, and any vision encoder with a decoder of texts (VisionEncoderDecoder)."""
 
+import inspect
 from types import MethodType
 from typing import ClassVar
 
@@ -7,7 +8,8 @@ import torch
 from transformers import BlipForConditionalGeneration, VisionEncoderDecoderModel
 
 from .. import slots as slot
-from .cross import VisionCross
+from . import traits
+from .cross import CrossCache, VisionCross
 
 
 def _ones(hidden: torch.Tensor) -> torch.Tensor:
@@ -19,21 +21,28 @@ def _blip_attention(
 ):
     """BLIP's text layers know eager attention only, which can't mix a float32 cache with a bfloat16 model."""
     past = kwargs["past_key_values"]
-    shape = (*hidden_states.shape[:-1], -1, self.attention_head_size)
-    query = self.query(hidden_states).view(shape).transpose(1, 2)
-    if encoder_hidden_states is not None:
+
+    def split(layer, hidden):
+        return layer(hidden).view(*hidden.shape[:-1], -1, self.attention_head_size).transpose(1, 2)
+
+    if encoder_hidden_states is None:
+        key, value = split(self.key, hidden_states), split(self.value, hidden_states)
+        key, value = past.self_attention_cache.update(key, value, self.layer_idx)
+    elif past.is_updated.get(self.layer_idx):
         ready = past.cross_attention_cache.layers[self.layer_idx]
         key, value = ready.keys, ready.values
     else:
-        key, value = (layer(hidden_states).view(shape).transpose(1, 2) for layer in (self.key, self.value))
-        key, value = past.self_attention_cache.update(key, value, self.layer_idx)
-    attended = torch.nn.functional.scaled_dot_product_attention(query.type_as(key), key, value, attention_mask)
-    return attended.type_as(query).transpose(1, 2).flatten(2), None
+        key, value = split(self.key, encoder_hidden_states), split(self.value, encoder_hidden_states)
+        past.cross_attention_cache.update(key, value, self.layer_idx)
+    query = split(self.query, hidden_states).type_as(key)
+    attended = torch.nn.functional.scaled_dot_product_attention(query, key, value, attention_mask)
+    return attended.type_as(hidden_states).transpose(1, 2).flatten(2), None
 
 
 class Blip(VisionCross):
     task: ClassVar[str] = "image-to-text"
     images: ClassVar[bool] = True
+    heads: ClassVar[tuple[str, ...]] = ("ForConditionalGeneration",)
 
     @staticmethod
     def load(source, **kwargs):
@@ -46,10 +55,6 @@ class Blip(VisionCross):
     def image_size(self):
         return self.reference.config.vision_config.image_size
 
-    def decoder_size(self):
-        config = self.reference.config.text_config
-        return config.num_hidden_layers, config.num_attention_heads, config.hidden_size
-
     @property
     def vocabulary(self):
         return self.reference.config.text_config.vocab_size
@@ -59,20 +64,29 @@ class Blip(VisionCross):
             for attention in (layer.attention.self, layer.crossattention.self):
                 attention.forward = MethodType(_blip_attention, attention)
 
+    def decoder(self, model):
+        return model.text_decoder
+
+    def head(self, model):
+        return model.text_decoder
+
     def encode(self, model, pixels):
         hidden = model.vision_model(pixel_values=pixels.to(self.dtype)).last_hidden_state
         return hidden, _ones(hidden)
 
-    def project(self, model, hidden):
-        attentions = [layer.crossattention.self for layer in model.text_decoder.bert.encoder.layer]
-        return [(attention.key(hidden), attention.value(hidden)) for attention in attentions]
-
-    def decode(self, model, input_ids, positions, **kwargs):
-        bert = model.text_decoder.bert
-        return bert(input_ids=input_ids, position_ids=positions, is_decoder=True, **kwargs).last_hidden_state
-
-    def head(self, model, hidden):
-        return model.text_decoder.cls(hidden)
+    def decode(self, model, input_ids, positions, hidden, mask, cache):
+        own = cache.self_attention_cache
+        return model.text_decoder(
+            input_ids=input_ids,
+            position_ids=positions,
+            # BLIP makes no masks but of whole texts.
+            attention_mask=slot.slot_mask(own.slots, own.buffer) if isinstance(cache, CrossCache) else None,
+            encoder_hidden_states=hidden,
+            encoder_attention_mask=mask[:, None, None, :] > 0,
+            past_key_values=cache,
+            use_cache=True,
+            is_decoder=True,
+        ).logits
 
     def generation_config(self):
         """BLIP's own `generate` takes its start and end tokens from the text configuration."""
@@ -90,7 +104,7 @@ class Blip(VisionCross):
         return {"input_ids": torch.zeros(rows, 1, dtype=torch.int64)}
 
 
-class VitGpt2(VisionCross):
+class VisionEncoderDecoder(VisionCross):
     task: ClassVar[str] = "image-to-text"
     images: ClassVar[bool] = True
 
@@ -100,20 +114,25 @@ class VitGpt2(VisionCross):
 
     def __init__(self, reference, dtype):
         super().__init__(reference, dtype)
-        kinds = reference.config.encoder.model_type, reference.config.decoder.model_type
-        if kinds != ("vit", "gpt2"):
-            raise ValueError(f"encoder and decoder: {' and '.join(kinds)} (expected: vit and gpt2)")
-        self.context = reference.config.decoder.max_position_embeddings
+        self.context = traits.context(reference.config.decoder) - self.first_position
+
+    @property
+    def first_position(self) -> int:
+        return traits.first_position(self.reference.decoder)
 
     def image_size(self):
-        return self.reference.config.encoder.image_size
+        size = self.reference.config.encoder.image_size
+        return size if isinstance(size, int) else size[0]
 
-    def decoder_size(self):
-        config = self.reference.config.decoder
-        return config.num_hidden_layers, config.num_attention_heads, config.hidden_size
+    @property
+    def vocabulary(self):
+        return self.reference.config.decoder.vocab_size
 
-    def use_slot_attention(self, model):
-        model.decoder.set_attn_implementation(slot.ATTENTION)
+    def decoder(self, model):
+        return model.decoder
+
+    def head(self, model):
+        return model.decoder
 
     def encode(self, model, pixels):
         hidden = model.encoder(pixel_values=pixels.to(self.dtype)).last_hidden_state
@@ -121,13 +140,15 @@ class VitGpt2(VisionCross):
             hidden = model.enc_to_dec_proj(hidden)
         return hidden, _ones(hidden)
 
-    def project(self, model, hidden):
-        blocks = model.decoder.transformer.h
-        return [block.crossattention.c_attn(hidden).chunk(2, dim=2) for block in blocks]
-
-    def decode(self, model, input_ids, positions, **kwargs):
-        decoder = model.decoder.transformer
-        return decoder(input_ids=input_ids, position_ids=positions, use_cache=True, **kwargs).last_hidden_state
-
-    def head(self, model, hidden):
-        return model.decoder.lm_head(hidden)
+    def decode(self, model, input_ids, positions, hidden, mask, cache):
+        options = {}
+        if "position_ids" in inspect.signature(model.decoder.forward).parameters:
+            options["position_ids"] = positions + self.first_position
+        return model.decoder(
+            input_ids=input_ids,
+            encoder_hidden_states=hidden,
+            encoder_attention_mask=mask,
+            past_key_values=cache,
+            use_cache=True,
+            **options,
+        ).logits

@@ -24,7 +24,6 @@ ENVIRONMENT = {
     **os.environ,
     "SPARK_HOME": str(SPARK_HOME),
     "SPARK_LOCAL_IP": "127.0.0.1",
-    "SPARK_DAEMON_MEMORY": "256m",
     "PYSPARK_PYTHON": sys.executable,
 }
 
@@ -55,11 +54,14 @@ def local_run(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
 
 
 @contextmanager
-def daemon(log: Path, started: str, *command: str) -> Iterator[re.Match[str]]:
+def daemon(
+    log: Path, started: str, *command: str, cwd: Path | None = None, memory: str = "256m"
+) -> Iterator[re.Match[str]]:
     """A Spark daemon, running while the block runs; gives the match of `started` in its log."""
+    environment = {**ENVIRONMENT, "SPARK_DAEMON_MEMORY": memory}
     with log.open("w") as out:
         process = subprocess.Popen(
-            [SPARK_HOME / "bin/spark-class", *command], stdout=out, stderr=subprocess.STDOUT, env=ENVIRONMENT
+            [SPARK_HOME / "bin/spark-class", *command], stdout=out, stderr=subprocess.STDOUT, env=environment, cwd=cwd
         )
     try:
         for _ in range(600):

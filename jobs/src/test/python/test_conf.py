@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT, SPARK_HOME
 
 CONF = ROOT / "conf"
-JOBS = ["embed", "classify", "generate", "caption", "render"]
+JOBS = ["embed", "classify", "match", "generate", "caption", "render"]
 DEFAULTS = sorted(CONF.glob("spark-defaults-*.conf"))
 # Families of keys whose last parts are the user's.
 FREE = (

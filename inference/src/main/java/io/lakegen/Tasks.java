@@ -8,6 +8,7 @@ import io.lakegen.task.embed.Embed;
 import io.lakegen.task.encode.Encode;
 import io.lakegen.task.frames.NextFrame;
 import io.lakegen.task.generate.Generate;
+import io.lakegen.task.match.Match;
 import io.lakegen.task.render.Render;
 import io.lakegen.task.sample.Sample;
 import java.util.List;
@@ -20,6 +21,7 @@ public final class Tasks {
       List.of(
           new Embed(),
           new Classify(),
+          new Match(),
           new Generate(),
           new Caption(),
           new Render(),

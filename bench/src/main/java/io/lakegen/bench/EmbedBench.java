@@ -1,6 +1,7 @@
 package io.lakegen.bench;
 
 import ai.djl.Device;
+import com.fasterxml.jackson.databind.JsonNode;
 import io.lakegen.encoder.TextEncoderTask.Tokens;
 import io.lakegen.jobs.run.JobOptions;
 import io.lakegen.jobs.run.JobSpec;
@@ -21,7 +22,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -40,14 +43,22 @@ import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 
 /**
- * What the embed job costs beside the engine alone and beside a naive {@code mapPartitions}, on one
- * corpus, in one JVM, in turns; and the way of a row without a model. {@code ./lakegen bench embed
- * [CORPUS.jsonl]}. With a heap of fixed size ({@code LAKEGEN_JAVA_OPTS="-Xms1g -Xmx1g
- * -XX:+AlwaysPreTouch"}) the memory figures tell native memory from garbage.
+ * What the embed job costs beside the engine alone and, on a tenth of the corpus, beside a naive
+ * {@code mapPartitions}, on one corpus, in one JVM, in turns; in float32, bfloat16 and int8 beside
+ * sentence-transformers and OpenVINO (see {@code bench/embed_peers.py}); and the way of a row
+ * without a model. {@code ./lakegen bench embed [CORPUS.jsonl]}. With a heap of fixed size ({@code
+ * LAKEGEN_JAVA_OPTS="-Xms1g -Xmx1g -XX:+AlwaysPreTouch"}) the memory figures tell native memory
+ * from garbage.
  */
 public final class EmbedBench {
   private static final String MODEL =
       Path.of("jobs/target/packs/all-MiniLM-L6-v2").toAbsolutePath().toString();
+
+  private static final String INT8_MODEL = MODEL + "-int8";
+  private static final Path PEERS = Path.of(".lakegen/bench/embed-peers").toAbsolutePath();
+
+  /** The part of the corpus that the naive run has. */
+  private static final int NAIVE_PART = 10;
 
   /** Chunks of fifteen seconds, where jobs by default have some of five minutes. */
   private static final String IN_CHUNKS = "30s";
@@ -101,7 +112,8 @@ public final class EmbedBench {
       double again = job(corpus, "job-again", IN_CHUNKS);
       whole += job(corpus, "whole-again", IN_ONE);
       report.figure("chunks_over_one_chunk", whole / (texts.size() / job + again));
-      double naive = texts.size() / naive(corpus, embedder);
+      List<String> some = texts.subList(0, texts.size() / NAIVE_PART);
+      double naive = some.size() / naive(some, embedder);
       report.figure("naive_rows_per_second", naive);
       // The machine's speed drifts: the engine is measured on both sides of what it is compared
       // with.
@@ -111,6 +123,7 @@ public final class EmbedBench {
       report.figure("job_over_naive", job / naive);
       report.figure("embed_peak_rss_mb", Report.memory("VmHWM"));
     }
+    peers(corpus, texts.size());
     identity();
     report.figure("peak_rss_mb", Report.memory("VmHWM"));
     report.print();
@@ -176,16 +189,16 @@ public final class EmbedBench {
 
   /** Loading the model is a cost of the JVM, not of the rows: a short run before does it. */
   private void warmUp(Path corpus) {
-    lakegen(corpus, "warm", "--limit", "200");
+    lakegen(corpus, MODEL, "warm", "--limit", "200");
   }
 
   private double job(Path corpus, String output, String commitEvery) {
     long start = System.nanoTime();
-    lakegen(corpus, output, "--commit-every", commitEvery);
+    lakegen(corpus, MODEL, output, "--commit-every", commitEvery);
     return (System.nanoTime() - start) / 1e9;
   }
 
-  private void lakegen(Path corpus, String output, String... more) {
+  private void lakegen(Path corpus, String model, String output, String... more) {
     List<String> args =
         new ArrayList<>(
             List.of(
@@ -193,22 +206,55 @@ public final class EmbedBench {
                 "--input",
                 corpus.toString(),
                 "--model",
-                MODEL,
+                model,
                 "--output",
                 folder + "/" + output));
     args.addAll(List.of(more));
     LocalJob.run(args.toArray(String[]::new));
   }
 
+  /** The job beside others' libraries in one precision each, without anyone's start-up. */
+  private void peers(Path corpus, int rows) throws Exception {
+    JsonNode peers =
+        Peer.run(
+            "bench/embed_peers.py",
+            "time",
+            PEERS.toString(),
+            MODEL,
+            INT8_MODEL,
+            corpus.toString(),
+            Integer.toString(CORES));
+    Map<String, String> models = new LinkedHashMap<>();
+    models.put("float32", MODEL);
+    models.put("bfloat16", PEERS.resolve("pack-bfloat16").toString());
+    models.put("int8", INT8_MODEL);
+    for (Map.Entry<String, String> model : models.entrySet()) {
+      String dtype = model.getKey();
+      lakegen(corpus, model.getValue(), "warm-" + dtype, "--limit", "200");
+      long start = System.nanoTime();
+      lakegen(corpus, model.getValue(), "job-" + dtype, "--commit-every", IN_ONE);
+      double job = rows / ((System.nanoTime() - start) / 1e9);
+      report.figure("job_" + dtype + "_rows_per_second", job);
+      for (String peer : List.of("sentence_transformers", "openvino")) {
+        JsonNode theirs = peers.path(peer + "_" + dtype);
+        if (theirs.isNumber()) {
+          report.figure(peer + "_" + dtype + "_rows_per_second", theirs.asDouble());
+          report.figure("job_over_" + peer + "_" + dtype, job / theirs.asDouble());
+        }
+      }
+    }
+  }
+
   /**
    * The way of DJL's Spark extension: batches of a fixed size in the input's order, padded to their
-   * longest row. It shares the loaded model and is given the job's partitions, so that nothing but
+   * longest row. It shares the loaded model and has a partition for every core, so that nothing but
    * the batching differs.
    */
-  private double naive(Path corpus, TextEmbedder embedder) {
+  private double naive(List<String> texts, TextEmbedder embedder) {
+    Dataset<Row> rows =
+        spark.createDataset(texts, Encoders.STRING()).toDF("text").repartition(CORES);
     long start = System.nanoTime();
     Naive.embedder = embedder;
-    Dataset<Row> rows = spark.read().json(corpus.toString());
     StructType schema =
         rows.schema().add("embedding", DataTypes.createArrayType(DataTypes.FloatType, false));
     rows.mapPartitions(new Naive(rows.schema().fieldIndex("text")), Encoders.row(schema))

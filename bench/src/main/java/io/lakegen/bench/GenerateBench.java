@@ -36,8 +36,10 @@ public final class GenerateBench {
   private static final int BATCH = 16;
   private static final int LONGEST = 200;
 
-  /** Slots of a row: 24 prompt tokens and 199 of the output, rounded up to 32. */
-  private static final int SLOTS = 224;
+  /**
+   * Slots of a row: 24 prompt tokens and 199 of the output, and what a call sees of them on CPUs.
+   */
+  private static final int SLOTS = 512;
 
   private static final ObjectMapper JSON = new ObjectMapper();
 

@@ -4,6 +4,7 @@ import io.lakegen.batch.ScoringStats.Counter;
 import io.lakegen.model.OutOfMemory;
 import io.lakegen.task.Budget;
 import io.lakegen.task.RowError;
+import io.lakegen.task.Steps;
 import io.lakegen.task.Task;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -205,11 +206,15 @@ final class BatchRunner<P, O> {
     List<P> prepared = batch.stream().map(s -> s.prepared).toList();
     long start = System.nanoTime();
     List<O> results;
+    long[] partial = {0};
+    Steps.listen(share -> partial[0] += tell(Math.round(1000 * share * batch.size()), partial[0]));
     watch.enter(batch.size(), (long) batch.size() * batch.get(0).cost, () -> names(batch));
     try {
       results = task.infer(prepared);
     } finally {
       watch.leave();
+      Steps.listen(null);
+      tell(0, partial[0]);
       stats.add(Counter.inferNanos, System.nanoTime() - start);
     }
     if (results == null || results.size() != batch.size()) {
@@ -235,6 +240,11 @@ final class BatchRunner<P, O> {
     stats.add(Counter.size, size);
     stats.add(Counter.padded, (long) batch.size() * batch.get(0).cost);
     stats.add(Counter.rows, batch.size());
+  }
+
+  private long tell(long now, long before) {
+    stats.add(Counter.partialThousandths, now - before);
+    return now - before;
   }
 
   /**

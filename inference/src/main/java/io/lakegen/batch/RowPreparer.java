@@ -168,7 +168,10 @@ final class RowPreparer<R, P, O> {
     }
 
     private void end(long start) {
-      long failed = found.stream().filter(row -> row.error != null).count();
+      long failed =
+          found.stream()
+              .filter(row -> row.error != null && !row.error.equals(RowInput.PLACE.error()))
+              .count();
       stats.add(Counter.rows, failed);
       stats.add(Counter.failed, failed);
       stats.add(Counter.prepareNanos, System.nanoTime() - start);

@@ -24,7 +24,12 @@ public final class ScoringStats {
     prepareNanos,
     inferNanos,
     /** Time that the consumer took between rows: writing, in a Spark task. */
-    writeNanos
+    writeNanos,
+    /**
+     * Thousandths of rows that batches under way are worth so far. Taken back when a batch ends,
+     * well or not: its rows count as {@link #rows} then, or are tried again.
+     */
+    partialThousandths
   }
 
   private final Map<Counter, LongAdder> values = new EnumMap<>(Counter.class);

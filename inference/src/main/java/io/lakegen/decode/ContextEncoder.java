@@ -28,6 +28,14 @@ public interface ContextEncoder<C> {
    */
   int length(C input);
 
+  /**
+   * True if a row's keys and values are made of its tokens alone, so that prompts that begin alike
+   * may share them; not so behind a picture, or with cross attention.
+   */
+  default boolean seesTokensOnly() {
+    return false;
+  }
+
   /** For models that see tokens only. */
   static <C> ContextEncoder<C> none() {
     return new ContextEncoder<>() {
@@ -39,6 +47,11 @@ public interface ContextEncoder<C> {
       @Override
       public int length(C input) {
         return 0;
+      }
+
+      @Override
+      public boolean seesTokensOnly() {
+        return true;
       }
     };
   }

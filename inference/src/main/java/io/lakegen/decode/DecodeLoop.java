@@ -10,17 +10,24 @@ import io.lakegen.model.OutOfMemory;
 import io.lakegen.model.PackSpec;
 import io.lakegen.task.Budget;
 import io.lakegen.task.OptionValues;
+import io.lakegen.task.Steps;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CancellationException;
 
 /**
  * Decodes any number of prompts through one batch of slots: a sequence that ends leaves at once,
  * waiting prompts take its place, so the device never works for rows that are done (continuous
  * batching; Yu et al., Orca, OSDI 2022).
+ *
+ * <p>Prompts that begin alike share what the beginning costs: its keys and values are computed once
+ * and copied into the slots of every row that joins (prefix caching; Kwon et al., vLLM, SOSP 2023,
+ * 4.4). They are kept for later calls, and for other loops over the same model.
  *
  * <p>Thread-safe; every call of {@link #run} has its own slots, at most as many as the budget lets
  * it have. Out of memory lowers the budget for good, and the rows that were live go on from the
@@ -39,10 +46,16 @@ public final class DecodeLoop<C> {
    */
   private static final int JOIN_SHARE = 8;
 
+  /** Steps between two words on how far the call has come. */
+  private static final int TOLD_STEPS = 8;
+
+  /** Kept prefixes may take this part of the budget; rows have what is left. */
+  private static final int PREFIX_SHARE = 4;
+
   private final LoadedModel model;
   private final ContextEncoder<C> encoder;
   private final DecodingStrategy strategy;
-  private final int prefix;
+  private final SlotSizes sizes;
   private final Budget budget;
   private final BudgetUnit unit;
 
@@ -78,7 +91,7 @@ public final class DecodeLoop<C> {
                 () ->
                     new IllegalArgumentException(
                         "generation: missing (expected: a model that generates text)"));
-    this.prefix = spec.cache().orElseThrow().prefix();
+    this.sizes = SlotSizes.of(model);
     LogitsProcessors processors = new LogitsProcessors(options, generation);
     StoppingCriteria stopping =
         new StoppingCriteria(
@@ -106,29 +119,51 @@ public final class DecodeLoop<C> {
         groups.add(new Group(requests.get(i), i, sequence));
       }
     }
+    if (unit == BudgetUnit.SLOTS && sizes.prefix() == 0 && encoder.seesTokensOnly()) {
+      SharedPrefix[] shared =
+          SharedPrefix.find(requests.stream().map(DecodeRequest::tokens).toList());
+      groups.forEach(
+          g -> {
+            g.sharing = true;
+            g.shared = shared[g.number];
+          });
+    }
     List<Group> byNeed = new ArrayList<>(groups);
     byNeed.sort(Comparator.comparingInt(this::need).reversed());
     // All rows of a buffer have as many slots as the neediest: one long prompt must not make the
     // slots of short ones long, so the prompts go by classes.
-    Deque<Group> waiting = new ArrayDeque<>();
+    Runnable told = () -> Steps.done(share(groups));
+    List<Group> alike = new ArrayList<>();
     for (Group group : byNeed) {
-      if (!waiting.isEmpty() && need(group) * 2 < need(waiting.peekFirst())) {
-        drain(waiting);
+      if (!alike.isEmpty() && need(group) * 2 < need(alike.get(0))) {
+        drain(alike, told);
+        alike.clear();
       }
-      waiting.add(group);
+      alike.add(group);
     }
-    drain(waiting);
+    drain(alike, told);
     List<List<DecodedSequence>> results = new ArrayList<>();
     requests.forEach(r -> results.add(new ArrayList<>()));
     groups.forEach(g -> results.get(g.number).addAll(g.finished));
     return results;
   }
 
+  /** Sequences that are done, and of the others the share of the tokens that they may have. */
+  private static double share(List<Group> groups) {
+    double done = 0;
+    for (Group group : groups) {
+      int tokens =
+          group.rows.isEmpty() ? 0 : group.rows.get(0).size() - group.request.tokens().length;
+      done += group.done ? 1 : Math.min(1, (double) tokens / group.request.maxNewTokens());
+    }
+    return done / groups.size();
+  }
+
   private int slotCapacity(Group group) {
     int prompt = group.request.tokens().length;
     int last = prompt + group.request.maxNewTokens() - 1;
     // A row that starts again after out of memory is prefilled with all it has.
-    return SlotBatch.slotCapacity(prefix, last, last);
+    return sizes.capacity(last, last);
   }
 
   private int contextCapacity(Group group) {
@@ -141,22 +176,34 @@ public final class DecodeLoop<C> {
     return slotCapacity(group) + contextCapacity(group);
   }
 
-  private void drain(Deque<Group> waiting) {
+  private void drain(List<Group> groups, Runnable told) {
+    // Rows that share a prefix follow one another, so that it is kept while they need it.
+    groups.sort(Comparator.comparingInt(g -> g.shared == null ? -1 : g.shared.order()));
+    Deque<Group> waiting = new ArrayDeque<>(groups);
     while (!waiting.isEmpty()) {
       int slots = waiting.stream().mapToInt(this::slotCapacity).max().orElseThrow();
       int context = waiting.stream().mapToInt(this::contextCapacity).max().orElseThrow();
       int perGroup = strategy.rowsPerGroup();
       long rowCost = unit == BudgetUnit.SLOTS ? slots + context : 1;
-      long fit = budget.current() / (rowCost * perGroup);
+      long fit = (budget.current() - slotsForPrefixes(waiting)) / (rowCost * perGroup);
       int rows = (int) Math.max(1, Math.min(fit, waiting.size())) * perGroup;
       List<Group> live = new ArrayList<>();
       try (SlotBatch<C> batch = new SlotBatch<>(model, encoder, rows, slots, context)) {
-        drain(waiting, live, batch);
+        drain(waiting, live, batch, told);
       } catch (RuntimeException | OutOfMemoryError e) {
-        if (!OutOfMemory.isCauseOf(e) || rows == perGroup) {
+        boolean sharing = groups.stream().anyMatch(g -> g.sharing);
+        if (!OutOfMemory.isCauseOf(e) || (rows == perGroup && !sharing)) {
           throw e;
         }
-        budget.exceeded(rows * rowCost);
+        if (sharing) {
+          PrefixStore.of(model).clear();
+        }
+        if (rows > perGroup) {
+          budget.exceeded(rows * rowCost);
+        } else {
+          // A row that fits alone must not fail for what is kept beside it.
+          groups.forEach(g -> g.sharing = false);
+        }
       }
       // What is left here was live when memory ran out.
       for (int i = live.size() - 1; i >= 0; i--) {
@@ -167,10 +214,31 @@ public final class DecodeLoop<C> {
     }
   }
 
-  private void drain(Deque<Group> waiting, List<Group> live, SlotBatch<C> batch) {
+  /** A quarter of the budget may go to kept prefixes. */
+  private long mostForPrefixes() {
+    return budget.current() / PREFIX_SHARE;
+  }
+
+  /** Slots that kept prefixes take while these groups are decoded. */
+  private long slotsForPrefixes(Collection<Group> groups) {
+    if (groups.stream().noneMatch(g -> g.sharing)) {
+      return 0;
+    }
+    long wanted =
+        groups.stream()
+            .map(g -> g.shared)
+            .filter(Objects::nonNull)
+            .distinct()
+            .mapToLong(p -> PrefixStore.slots(p.tokens()))
+            .sum();
+    return Math.min(mostForPrefixes(), Math.max(wanted, PrefixStore.of(model).slots()));
+  }
+
+  private void drain(Deque<Group> waiting, List<Group> live, SlotBatch<C> batch, Runnable told) {
     int perGroup = strategy.rowsPerGroup();
     int atOnce = Math.max(1, batch.free() / perGroup / JOIN_SHARE);
     int places = batch.free() / perGroup;
+    int steps = 0;
     while (!waiting.isEmpty() || !live.isEmpty()) {
       if (Thread.interrupted()) {
         throw new CancellationException("decoding was stopped");
@@ -187,24 +255,53 @@ public final class DecodeLoop<C> {
           strategy.advance(batch.step(step), batch.rows(), batch);
         }
         live.removeIf(g -> g.done);
+        if (++steps % TOLD_STEPS == 0) {
+          told.run();
+        }
       }
     }
   }
 
   private void join(Deque<Group> waiting, List<Group> live, int free, SlotBatch<C> batch) {
-    List<DecodeRow> rows = new ArrayList<>();
-    int length = 0;
-    for (int joined = 0; joined < free && !waiting.isEmpty(); joined++) {
-      Group next = waiting.peekFirst();
-      length = Math.max(length, next.rows.get(0).size());
-      if (joined > 0 && (rows.size() + next.rows.size()) * length > PREFILL_TOKENS) {
-        break;
+    List<Group> joining = new ArrayList<>();
+    try {
+      List<DecodeRow> rows = new ArrayList<>();
+      int length = 0;
+      while (joining.size() < free && !waiting.isEmpty()) {
+        Group next = waiting.peekFirst();
+        findKept(next);
+        length = Math.max(length, next.rows.get(0).uncached());
+        if (!rows.isEmpty() && (rows.size() + next.rows.size()) * length > PREFILL_TOKENS) {
+          releaseKept(next);
+          break;
+        }
+        joining.add(next);
+        live.add(waiting.removeFirst());
+        rows.addAll(next.rows);
       }
-      live.add(waiting.removeFirst());
-      rows.addAll(next.rows);
+      try (NDManager step = model.newManager()) {
+        batch.join(rows, step);
+      }
+    } finally {
+      joining.forEach(this::releaseKept);
     }
-    try (NDManager step = model.newManager()) {
-      batch.join(rows, step);
+  }
+
+  private void findKept(Group group) {
+    if (group.sharing) {
+      PrefixStore store = PrefixStore.of(model);
+      if (group.shared != null) {
+        store.keep(group.shared, mostForPrefixes());
+      }
+      long[] prompt = group.request.tokens();
+      group.kept = store.longest(prompt, prompt.length - 1);
+    }
+  }
+
+  private void releaseKept(Group group) {
+    if (group.kept != null) {
+      PrefixStore.of(model).release(group.kept);
+      group.kept = null;
     }
   }
 }

@@ -36,6 +36,15 @@ final class DecodeRow {
     /** Place of the sequence among those of its request; numbers its random stream. */
     final int sequence;
 
+    /** What the prompt shares with others of its call; null for nothing. */
+    SharedPrefix shared;
+
+    /** Whether kept prefixes may be used. */
+    boolean sharing;
+
+    /** The prompt's beginning that is copied when the group joins; null for none. */
+    PrefixStore.Kept kept;
+
     /** Beams, best first. */
     final List<DecodeRow> rows = new ArrayList<>();
 
@@ -81,6 +90,16 @@ final class DecodeRow {
   /** Prompt and new tokens. */
   int size() {
     return size;
+  }
+
+  /** Tokens whose keys and values are copied when the row joins. */
+  int keptTokens() {
+    return group.kept == null ? 0 : group.kept.length();
+  }
+
+  /** Tokens that it has to compute when it joins. */
+  int uncached() {
+    return size - 1 - keptTokens();
   }
 
   long token(int position) {

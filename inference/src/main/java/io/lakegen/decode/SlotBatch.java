@@ -11,7 +11,11 @@ import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackSpec;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The live rows and their slot cache on the device (see the pack format). Live rows are always the
@@ -19,10 +23,10 @@ import java.util.List;
  * last one. Used by one thread.
  */
 final class SlotBatch<C> implements AutoCloseable {
-  /** libtorch keeps memory for every new shape, so shapes are rounded up. */
-  private static final int SLOT_STEP = 32;
+  private static final int PREFILL_STEP = SharedPrefix.STEP;
 
-  private static final int PREFILL_STEP = 8;
+  /** Below so many tokens, padding costs less than a call of its own. */
+  private static final int SHORT_PREFILL = 64;
 
   /**
    * On CPUs, matrix products of one to three rows, or of a number that threads share unevenly, run
@@ -39,6 +43,8 @@ final class SlotBatch<C> implements AutoCloseable {
   private final int rowCapacity;
   private final int rowStep;
   private final int bufferRows;
+  private final SlotSizes sizes;
+  private final int slotCapacity;
   private final int contextCapacity;
   private final List<DecodeRow> live = new ArrayList<>();
   private NDArray cross;
@@ -46,7 +52,7 @@ final class SlotBatch<C> implements AutoCloseable {
 
   /**
    * @param rowCapacity rows that may be live; on CPUs the buffer has up to three more
-   * @param slotCapacity slots of a row, as {@link #slotCapacity} gives them
+   * @param slotCapacity slots of a row, as {@link SlotSizes#capacity} gives them
    * @param contextCapacity longest context of a row
    */
   SlotBatch(
@@ -60,6 +66,8 @@ final class SlotBatch<C> implements AutoCloseable {
     this.rowCapacity = rowCapacity;
     this.rowStep = model.device().isGpu() ? 1 : CPU_ROW_STEP;
     this.bufferRows = roundUp(rowCapacity, rowStep);
+    this.sizes = SlotSizes.of(model);
+    this.slotCapacity = slotCapacity;
     this.contextCapacity = contextCapacity;
     PackSpec.Cache spec = model.pack().spec().cache().orElseThrow();
     this.prefix = spec.prefix();
@@ -77,11 +85,6 @@ final class SlotBatch<C> implements AutoCloseable {
     }
   }
 
-  /** Slots that a row with this many tokens in the cache needs, the rounding of shapes included. */
-  static int slotCapacity(int prefix, int promptTokens, int cachedTokens) {
-    return roundUp(prefix + Math.max(cachedTokens, roundUp(promptTokens, PREFILL_STEP)), SLOT_STEP);
-  }
-
   private static int roundUp(int value, int step) {
     return (value + step - 1) / step * step;
   }
@@ -97,33 +100,109 @@ final class SlotBatch<C> implements AutoCloseable {
 
   /**
    * Takes rows in: fills their contexts and the keys and values of all their tokens but the last,
-   * which the next step feeds like every row's newest token.
+   * which the next step feeds like every row's newest token. Prefixes that are kept are copied, and
+   * of rows that start from the same request, only the first is computed.
    */
   void join(List<DecodeRow> joined, NDManager step) {
-    int first = live.size();
+    Map<DecodeRow, DecodeRow> twins = new LinkedHashMap<>();
+    IdentityHashMap<DecodeRequest<?>, DecodeRow> started = new IdentityHashMap<>();
+    List<DecodeRow> computed = new ArrayList<>();
     for (DecodeRow row : joined) {
-      row.index = live.size();
       row.cached = row.size() - 1;
-      live.add(row);
+      DecodeRow same = row.generated() > 0 ? null : started.putIfAbsent(row.group.request, row);
+      if (same == null) {
+        computed.add(row);
+      } else {
+        twins.put(row, same);
+      }
     }
-    int length = roundUp(joined.stream().mapToInt(r -> r.cached).max().orElseThrow(), PREFILL_STEP);
-    NDArray view =
-        view(step, cache, first, live.size(), roundUp(prefix + Math.max(1, length), SLOT_STEP));
-    NDList context = encode(joined, first, view, step);
+    computed.sort(Comparator.comparingInt(DecodeRow::uncached).reversed());
+    int first = live.size();
+    computed.forEach(this::add);
+    int length = roundUp(computed.get(0).uncached(), PREFILL_STEP);
+    encode(
+        computed,
+        first,
+        view(step, cache, first, live.size(), sizes.view(prefix + Math.max(1, length))));
+    for (int from = 0; from < computed.size(); ) {
+      int to = prefillEnd(computed, from);
+      prefill(computed.subList(from, to), step);
+      from = to;
+    }
+    twins.keySet().forEach(this::add);
+    twins.forEach((row, same) -> copy(same.index, row));
+  }
+
+  private void add(DecodeRow row) {
+    row.index = live.size();
+    live.add(row);
+  }
+
+  /**
+   * Rows of one call are padded to the first, the longest: it ends before rows much shorter, and
+   * before rows that have no slots for so much padding.
+   */
+  private int prefillEnd(List<DecodeRow> rows, int from) {
+    int length = roundUp(rows.get(from).uncached(), PREFILL_STEP);
+    int to = from + 1;
+    while (to < rows.size()
+        && (length <= SHORT_PREFILL || rows.get(to).uncached() * 2 >= length)
+        && prefix + rows.get(to).keptTokens() + length <= slotCapacity) {
+      to++;
+    }
+    return to;
+  }
+
+  private void prefill(List<DecodeRow> rows, NDManager step) {
+    for (DecodeRow row : rows) {
+      if (row.keptTokens() > 0) {
+        NDArray kept = row.group.kept.cache();
+        try (NDArray used = view(kept.getManager(), kept, 0, 1, row.keptTokens())) {
+          cache.set(slice(row.index, row.index + 1, row.keptTokens()), used);
+        }
+      }
+    }
+    int length = roundUp(rows.get(0).uncached(), PREFILL_STEP);
     if (length == 0) {
       return;
     }
-    long[] ids = new long[joined.size() * length];
+    long[] ids = new long[rows.size() * length];
     long[] slots = new long[ids.length];
-    long[] last = new long[joined.size()];
-    for (int r = 0; r < last.length; r++) {
-      DecodeRow row = joined.get(r);
+    int used = 0;
+    for (int r = 0; r < rows.size(); r++) {
+      DecodeRow row = rows.get(r);
+      int start = row.keptTokens();
       for (int t = 0; t < length; t++) {
-        ids[r * length + t] = t < row.cached ? row.token(t) : 0;
-        slots[r * length + t] = prefix + (long) t;
+        ids[r * length + t] = start + t < row.cached ? row.token(start + t) : 0;
+        slots[r * length + t] = prefix + start + (long) t;
       }
+      used = Math.max(used, prefix + start + length);
     }
-    decode(ids, slots, last, view, context, step);
+    int from = rows.get(0).index;
+    int to = from + rows.size();
+    NDArray view = view(step, cache, from, to, sizes.view(used));
+    decode(ids, slots, new long[rows.size()], view, context(from, to, rows, step), step);
+  }
+
+  /**
+   * Computes keys and values that rows can start from.
+   *
+   * @param start a beginning of the tokens that is kept already; null for none
+   * @return {@code [layers, 2, 1, heads, slots, headDim]}, owned by {@code owner}
+   */
+  static NDArray prefix(LoadedModel model, long[] tokens, PrefixStore.Kept start, NDManager owner) {
+    // A row's last token is left to the next step: one more than is wanted.
+    long[] oneMore = Arrays.copyOf(tokens, tokens.length + 1);
+    DecodeRow.Group group = new DecodeRow.Group(new DecodeRequest<>(oneMore, 1, 0, null), 0, 0);
+    group.kept = start;
+    int slots = SlotSizes.of(model).capacity(tokens.length, tokens.length);
+    try (SlotBatch<Object> batch = new SlotBatch<>(model, ContextEncoder.none(), 1, slots, 0);
+        NDManager step = model.newManager()) {
+      batch.join(group.rows, step);
+      NDArray computed = view(step, batch.cache, 0, 1, PrefixStore.slots(tokens)).duplicate();
+      computed.attach(owner);
+      return computed;
+    }
   }
 
   /**
@@ -145,7 +224,7 @@ final class SlotBatch<C> implements AutoCloseable {
       row.cached++;
       used = Math.max(used, prefix + row.cached);
     }
-    NDArray view = view(step, cache, 0, rows, roundUp(used, SLOT_STEP));
+    NDArray view = view(step, cache, 0, rows, sizes.view(used));
     NDArray logits = decode(ids, slots, new long[rows], view, context(0, rows, live, step), step);
     return rows == live.size() ? logits : logits.get(new NDIndex().addSliceDim(0, live.size()));
   }
@@ -166,12 +245,12 @@ final class SlotBatch<C> implements AutoCloseable {
         : logits.toType(DataType.FLOAT32, false);
   }
 
-  private NDList encode(List<DecodeRow> joined, int first, NDArray view, NDManager step) {
+  private void encode(List<DecodeRow> joined, int first, NDArray view) {
     @SuppressWarnings("unchecked") // the loop makes groups of its own requests only
     List<C> inputs = joined.stream().map(r -> (C) r.group.request.context()).toList();
     NDList context = encoder.encode(inputs, view);
     if (context.isEmpty()) {
-      return context;
+      return;
     }
     NDArray keys = context.get(0);
     NDArray mask = context.get(1);
@@ -189,7 +268,6 @@ final class SlotBatch<C> implements AutoCloseable {
     cross.set(slice(first, end, length), keys);
     NDIndex rows = new NDIndex().addSliceDim(first, end).addSliceDim(0, contextCapacity);
     crossMask.set(rows, mask.pad(new Shape(0, contextCapacity - length), 0));
-    return context(first, end, joined, step);
   }
 
   private NDList context(int from, int to, List<DecodeRow> rows, NDManager step) {

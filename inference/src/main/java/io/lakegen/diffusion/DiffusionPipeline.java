@@ -8,6 +8,7 @@ import io.lakegen.diffusion.DiffusionSpec.Condition;
 import io.lakegen.image.RgbImage;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.problem.Problems;
+import io.lakegen.task.Steps;
 import java.nio.LongBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -53,6 +54,8 @@ public final class DiffusionPipeline {
           throw new CancellationException("rendering was stopped");
         }
         advance(schedule, step, images, conditions);
+        // Decoding is worth about a step.
+        Steps.done((step + 1.0) / (schedule.steps().size() + 1));
       }
       return autoencoder.decode(
           images.stream().map(Trajectory::latent).toList(), first.height(), first.width());

@@ -65,9 +65,9 @@ final class Latent {
   }
 
   private void moveAnchor(Schedule.Anchor form) {
-    if (form == Schedule.Anchor.LATENT) {
+    if (form.isLatent()) {
       anchor = values.clone();
-    } else if (form != Schedule.Anchor.KEPT) {
+    } else if (!form.isKept()) {
       double[] moved = new double[values.length];
       for (int i = 0; i < moved.length; i++) {
         moved[i] = form.anchor() * anchor[i];

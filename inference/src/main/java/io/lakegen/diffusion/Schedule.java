@@ -75,6 +75,14 @@ record Schedule(List<Step> steps, double initNoiseSigma, double clip) {
 
     /** The last step's anchor. */
     static final Anchor KEPT = new Anchor(1);
+
+    boolean isLatent() {
+      return anchor == 0 && memory.length == 0;
+    }
+
+    boolean isKept() {
+      return anchor == 1 && memory.length == 0;
+    }
   }
 
   /**

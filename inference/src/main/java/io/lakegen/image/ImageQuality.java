@@ -48,8 +48,8 @@ public final class ImageQuality {
     for (int y = top; y < top + WINDOW; y++) {
       for (int x = left; x < left + WINDOW; x++) {
         int at = 3 * (y * one.width() + x) + channel;
-        int a = one.pixels()[at] & 0xFF;
-        int b = other.pixels()[at] & 0xFF;
+        long a = one.pixels()[at] & 0xFF;
+        long b = other.pixels()[at] & 0xFF;
         sumOne += a;
         sumOther += b;
         squaresOne += a * a;

@@ -139,7 +139,8 @@ public final class LoadedModel implements AutoCloseable {
 
   /**
    * An object that belongs to this model and is made once, such as a task that all threads share;
-   * it must own nothing that has to be closed.
+   * it must own nothing that has to be closed, but for arrays of a {@link #newManager}, which end
+   * with the model at the latest.
    */
   public <T> T shared(Object key, Class<T> type, Supplier<T> maker) {
     return type.cast(shared.computeIfAbsent(key, k -> maker.get()));

@@ -1,6 +1,7 @@
 package io.lakegen.model;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Objects;
@@ -38,6 +39,19 @@ public record ModelPack(Path folder, PackSpec spec, String sha256, Map<String, S
                 + " writes to)");
       }
     }
+  }
+
+  /** Weights of all graphs, by the size of their files. */
+  public long parameters() throws IOException {
+    long bytes = 0;
+    for (String name : spec.graphs().values()) {
+      bytes += Files.size(file(name));
+    }
+    return switch (spec.dtype()) {
+      case float32 -> bytes / Float.BYTES;
+      case bfloat16, float16 -> bytes / Short.BYTES;
+      case int8 -> bytes;
+    };
   }
 
   /** Path of a file that the pack lists. */

@@ -66,7 +66,7 @@ public final class PackSection {
   }
 
   /** An object that may be missing. */
-  Optional<PackSection> optional(String key) {
+  public Optional<PackSection> optional(String key) {
     return node.has(key) ? section(key) : Optional.empty();
   }
 

@@ -21,6 +21,7 @@ import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -155,8 +156,8 @@ public final class PackStore {
     return content;
   }
 
-  /** The folder that holds the packs; it may not be there yet. */
-  Path root() {
+  /** The folder that holds the packs, each by its digest; it may not be there yet. */
+  public Path root() {
     return root;
   }
 
@@ -170,17 +171,26 @@ public final class PackStore {
 
   /** What {@link #fetch} will need; fetches nothing. */
   Need need(String uri, Configuration conf) throws IOException {
+    PackInfo info = info(uri, conf);
+    return new Need(info.totalBytes(), Files.isDirectory(root.resolve(info.sha256())));
+  }
+
+  /**
+   * Reads what a pack says of itself, and how large its files are.
+   *
+   * @throws InvalidPackException if {@code pack.json} is missing or breaks the format
+   */
+  public static PackInfo info(String uri, Configuration conf) throws IOException {
     org.apache.hadoop.fs.Path source = new org.apache.hadoop.fs.Path(uri);
     FileSystem fs = source.getFileSystem(conf);
     byte[] content = descriptor(uri, fs, source);
-    long bytes = content.length;
-    for (String file : PackJson.parse(uri, content).sha256().keySet()) {
+    PackSpec spec = PackJson.parse(uri, content);
+    Map<String, Long> bytes = new HashMap<>(Map.of(PackJson.FILE, (long) content.length));
+    for (String file : spec.sha256().keySet()) {
       org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(source, file);
-      // A file that is missing is reported by fetch().
-      bytes += fs.exists(path) ? fs.getFileStatus(path).getLen() : 0;
+      bytes.put(file, fs.exists(path) ? fs.getFileStatus(path).getLen() : -1);
     }
-    String sha256 = HexFormat.of().formatHex(digest().digest(content));
-    return new Need(bytes, Files.isDirectory(root.resolve(sha256)));
+    return new PackInfo(spec, HexFormat.of().formatHex(digest().digest(content)), bytes);
   }
 
   private static void checkSource(

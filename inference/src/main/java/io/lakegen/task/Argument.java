@@ -14,8 +14,11 @@ public record Argument(String name, Kind kind, Option<String> column) {
   public enum Kind {
     /** A string column. */
     TEXT("a column of type string"),
-    /** A binary column of image files, or a string column of their paths. */
-    IMAGE("a column of images (binary) or paths (string)"),
+    /**
+     * A binary column of image files, a string column of their paths, or structs of both, as in
+     * data sets of Hugging Face.
+     */
+    IMAGE("a column of images (binary), paths (string) or struct<bytes:binary,path:string>"),
     /** A column of arrays of image files, or of their paths. */
     IMAGES("a column of arrays of images (binary) or of paths (string)"),
     /** A column of numbers, or of strings that hold numbers. */

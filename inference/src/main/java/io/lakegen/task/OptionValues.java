@@ -97,7 +97,7 @@ public record OptionValues(Map<String, Serializable> given) implements Serializa
         value = list.stream().map(OptionValues::plain).toList();
       }
       if (value != null) {
-        values.put(option.name(), plain(value));
+        values.put(option.name(), value instanceof List ? value : plain(value));
       }
     }
     return values;
@@ -107,6 +107,9 @@ public record OptionValues(Map<String, Serializable> given) implements Serializa
     if (value instanceof Duration duration) {
       return Durations.text(duration);
     }
-    return value instanceof Enum<?> constant ? constant.name() : value;
+    if (value instanceof Enum<?> constant) {
+      return constant.name();
+    }
+    return value instanceof Number || value instanceof Boolean ? value : value.toString();
   }
 }

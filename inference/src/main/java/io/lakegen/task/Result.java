@@ -31,6 +31,12 @@ public record Result(String name, Type type, String description) {
     INTS,
     /** {@code Map<String, Float>}, in the order of its entries. */
     SCORES,
+    /** {@code List<String>}. */
+    TEXTS,
+    /** {@code List<float[]>}. */
+    VECTORS,
+    /** Image files: {@code List<byte[]>}. */
+    IMAGES,
     /**
      * Numbers the output rows of one input row from 0; there is one such column at most, and the
      * task gives no value for it.

@@ -10,6 +10,13 @@ import java.util.List;
  * error that kept the row from being read.
  */
 public final class RowInput {
+  /**
+   * No row, but a place between rows: it passes through in its turn with an error, and is counted
+   * neither as a row nor as a failed one.
+   */
+  public static final RowInput PLACE =
+      unreadable(new RowError("read", "place", "no row, but a place between rows"));
+
   private final List<String> names;
   private final byte[][] values;
   private final long seed;

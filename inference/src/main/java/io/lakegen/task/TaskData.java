@@ -14,7 +14,7 @@ import java.util.List;
  * @param budget what its budget counts
  * @param windowRows most rows that are sorted together
  * @param minTaskRows rows that are worth a Spark task, and a device, of their own; fewer stay
- *     together
+ *     together. {@link TaskDefinition#minTaskRows} may ask for fewer
  */
 public record TaskData(
     String name,

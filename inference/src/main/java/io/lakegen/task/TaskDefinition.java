@@ -1,8 +1,10 @@
 package io.lakegen.task;
 
 import io.lakegen.model.LoadedModel;
+import io.lakegen.model.ModelPack;
 import io.lakegen.model.PackSpec;
 import io.lakegen.problem.Problems;
+import java.io.IOException;
 import java.io.Serializable;
 import java.util.List;
 import java.util.Optional;
@@ -32,6 +34,16 @@ public interface TaskDefinition extends Serializable {
         .filter(a -> options.get(a.column()) != null)
         .map(a -> new Input(a.name(), a.kind(), options.get(a.column()), a.column().name()))
         .toList();
+  }
+
+  /**
+   * Rows that are worth a Spark task of their own where tasks run on CPU cores: {@link
+   * TaskData#minTaskRows} unless this model's rows take longer.
+   *
+   * @throws IOException if the pack cannot be read
+   */
+  default int minTaskRows(OptionValues options, ModelPack model) throws IOException {
+    return data().minTaskRows();
   }
 
   /**

@@ -9,6 +9,7 @@ import io.lakegen.batch.ScoringStats.Counter;
 import io.lakegen.model.DeviceUse;
 import io.lakegen.task.Budget;
 import io.lakegen.task.RowError;
+import io.lakegen.task.Steps;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -78,6 +79,32 @@ class BatchRunnerTest {
     assertThat(found)
         .extracting(s -> s.result)
         .containsExactlyElementsOf(rows.stream().map(r -> r.toUpperCase(Locale.ROOT)).toList());
+  }
+
+  @Test
+  void aBatchUnderWayCountsInPart() {
+    List<Long> seen = new ArrayList<>();
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          List<String> answer(List<String> batch) {
+            Steps.done(0.25);
+            seen.add(stats.value(Counter.partialThousandths));
+            Steps.done(0.75);
+            seen.add(stats.value(Counter.partialThousandths));
+            if (batch.size() > 1) {
+              throw new EngineException("the whole batch failed");
+            }
+            return super.answer(batch);
+          }
+        };
+    run(task, large(), List.of("aa", "bb"));
+    // Both rows at once, which fails, then each alone.
+    assertThat(seen).containsExactly(500L, 1500L, 250L, 750L, 250L, 750L);
+    assertThat(stats.value(Counter.partialThousandths)).isZero();
+    assertThat(stats.value(Counter.rows)).isEqualTo(2);
+    Steps.done(0.5);
+    assertThat(stats.value(Counter.partialThousandths)).as("nobody listens any more").isZero();
   }
 
   @Test

@@ -16,13 +16,20 @@ import ai.djl.ndarray.NDManager;
 import io.lakegen.task.Budget;
 import io.lakegen.task.OptionValues;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class DecodeLoopTest {
@@ -191,5 +198,185 @@ class DecodeLoopTest {
     tokens(OptionValues.NONE.with(MAX_NEW_TOKENS, 2), requests, encoder, 4);
     // 256 slots: eight short rows of 32 fit beside each other, not behind one of 96.
     assertThat(encoder.rows).containsExactly(1, 8);
+  }
+
+  /** A causal model whose joins can be watched, and that says what it is. */
+  private static class SharingJoins extends Joins {
+    @Override
+    public boolean seesTokensOnly() {
+      return true;
+    }
+  }
+
+  /** Prompts of up to 40 tokens: two families, one within the other, and loners; shuffled. */
+  private static List<DecodeRequest<Long>> alike(int count) {
+    Random random = new Random(5);
+    long[] template = random.longs(32, 3, 200).toArray();
+    List<DecodeRequest<Long>> requests = new ArrayList<>();
+    for (long i = 0; i < count; i++) {
+      int shared = List.of(32, 17, 0).get((int) i % 3);
+      long[] own = random.longs(1 + random.nextInt(8), 3, 200).toArray();
+      long[] tokens =
+          LongStream.concat(Arrays.stream(template, 0, shared), Arrays.stream(own)).toArray();
+      requests.add(new DecodeRequest<>(tokens, 20, i * 7919, i));
+    }
+    Collections.shuffle(requests, random);
+    return requests;
+  }
+
+  private static List<List<DecodedSequence>> decode(
+      OptionValues options,
+      List<DecodeRequest<Long>> requests,
+      ContextEncoder<Long> encoder,
+      long slots) {
+    return new DecodeLoop<>(
+            GPT2.model(), options, encoder, new Budget(slots * 64), DecodeLoop.BudgetUnit.SLOTS)
+        .run(requests);
+  }
+
+  private static void assertBitwiseEqual(
+      List<List<DecodedSequence>> actual, List<List<DecodedSequence>> expected) {
+    assertThat(actual).hasSameSizeAs(expected);
+    for (int i = 0; i < actual.size(); i++) {
+      for (int s = 0; s < expected.get(i).size(); s++) {
+        DecodedSequence sequence = actual.get(i).get(s);
+        assertThat(sequence.tokens()).isEqualTo(expected.get(i).get(s).tokens());
+        assertThat(sequence.logProbability()).isEqualTo(expected.get(i).get(s).logProbability());
+        assertThat(sequence.score()).isEqualTo(expected.get(i).get(s).score());
+      }
+    }
+  }
+
+  static List<OptionValues> strategies() {
+    OptionValues twenty = OptionValues.NONE.with(MAX_NEW_TOKENS, 20);
+    return List.of(
+        twenty,
+        twenty.with(NUM_BEAMS, 3),
+        twenty.with(DO_SAMPLE, true).with(TEMPERATURE, 1.3),
+        twenty.with(DO_SAMPLE, true).with(NUM_RETURN_SEQUENCES, 3));
+  }
+
+  @ParameterizedTest
+  @MethodSource("strategies")
+  void aSharedPrefixChangesNoBit(OptionValues options) {
+    PrefixStore store = PrefixStore.of(GPT2.model());
+    List<DecodeRequest<Long>> requests = alike(90);
+    List<List<DecodedSequence>> expected = decode(options, requests, new Joins(), 64);
+    for (int slots : new int[] {64, 7, 1}) {
+      store.clear();
+      assertBitwiseEqual(decode(options, requests, new SharingJoins(), slots), expected);
+      // 32 slots for each of the two prefixes, as long as a quarter of the budget has room.
+      assertThat(store.slots()).isEqualTo(slots == 64 ? 64 : slots == 7 ? 64 : 0);
+      // What is kept serves a single row of a later call.
+      assertBitwiseEqual(
+          decode(options, requests.subList(0, 1), new SharingJoins(), slots),
+          expected.subList(0, 1));
+    }
+  }
+
+  @Test
+  void keptPrefixesStayInTheirPartOfTheBudget() {
+    PrefixStore store = PrefixStore.of(GPT2.model());
+    store.clear();
+    OptionValues options = OptionValues.NONE.with(MAX_NEW_TOKENS, 4);
+    Random random = new Random(9);
+    List<DecodeRequest<Long>> requests = new ArrayList<>();
+    for (long family = 0; family < 12; family++) {
+      long[] template = random.longs(32, 3, 200).toArray();
+      for (long i = 0; i < 10; i++) {
+        long[] tokens = Arrays.copyOf(template, 34);
+        tokens[32] = 3 + i;
+        tokens[33] = 3 + family;
+        requests.add(new DecodeRequest<>(tokens, 4, 0, family * 100 + i));
+      }
+    }
+    Collections.shuffle(requests, random);
+    List<List<DecodedSequence>> expected = decode(options, requests, new Joins(), 8);
+    assertBitwiseEqual(decode(options, requests, new SharingJoins(), 8), expected);
+    assertThat(store.slots()).isEqualTo(8 * 64 / 4);
+  }
+
+  @Test
+  void threadsShareWhatIsKept() throws Exception {
+    PrefixStore store = PrefixStore.of(GPT2.model());
+    List<DecodeRequest<Long>> requests = alike(90);
+    List<List<DecodedSequence>> expected = decode(SAMPLING, requests, new Joins(), 16);
+    ExecutorService threads = Executors.newFixedThreadPool(4);
+    try {
+      for (int round = 0; round < 3; round++) {
+        store.clear();
+        List<Callable<List<List<DecodedSequence>>>> runs =
+            Collections.nCopies(4, () -> decode(SAMPLING, requests, new SharingJoins(), 16));
+        for (Future<List<List<DecodedSequence>>> run : threads.invokeAll(runs)) {
+          assertBitwiseEqual(run.get(), expected);
+        }
+        assertThat(store.slots()).isEqualTo(64);
+      }
+    } finally {
+      threads.shutdown();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void outOfMemoryGivesKeptPrefixesBackAndLosesNothing(int failing) {
+    PrefixStore store = PrefixStore.of(GPT2.model());
+    for (OptionValues options : strategies()) {
+      store.clear();
+      List<List<DecodedSequence>> expected = decode(options, alike(60), new Joins(), 48);
+      long[] kept = {-1};
+      SharingJoins encoder =
+          new SharingJoins() {
+            @Override
+            public NDList encode(List<Long> inputs, NDArray cache) {
+              super.encode(inputs, cache);
+              if (rows.size() == failing) {
+                throw new EngineException("CUDA out of memory. Tried to allocate 2.00 GiB");
+              }
+              if (rows.size() == failing + 1) {
+                kept[0] = store.slots();
+              }
+              return new NDList();
+            }
+          };
+      List<List<DecodedSequence>> actual = decode(options, alike(60), encoder, 48);
+      // Tokens that a row had when memory ran out are computed anew, which rounds otherwise.
+      for (int i = 0; i < expected.size(); i++) {
+        for (int s = 0; s < expected.get(i).size(); s++) {
+          assertThat(actual.get(i).get(s).tokens()).isEqualTo(expected.get(i).get(s).tokens());
+        }
+      }
+      assertThat(kept[0]).isBetween(0L, 64L);
+    }
+  }
+
+  @Test
+  void aSingleRowIsTriedWithoutSharingBeforeItFails() {
+    SharingJoins encoder =
+        new SharingJoins() {
+          @Override
+          public NDList encode(List<Long> inputs, NDArray cache) {
+            super.encode(inputs, cache);
+            throw new EngineException("CUDA out of memory");
+          }
+        };
+    assertThatThrownBy(() -> decode(SAMPLING, alike(60), encoder, 8))
+        .isInstanceOf(EngineException.class)
+        .hasMessage("CUDA out of memory");
+    assertThat(encoder.rows.subList(encoder.rows.size() - 3, encoder.rows.size()))
+        .containsExactly(2, 1, 1);
+    assertThat(PrefixStore.of(GPT2.model()).slots()).isZero();
+  }
+
+  @Test
+  void sequencesOfAPromptAreComputedOnce() {
+    OptionValues three =
+        OptionValues.NONE
+            .with(DO_SAMPLE, true)
+            .with(MAX_NEW_TOKENS, 24)
+            .with(NUM_RETURN_SEQUENCES, 3);
+    Joins encoder = new Joins();
+    tokens(three, requests(4), encoder, 64);
+    assertThat(encoder.rows).containsExactly(4);
   }
 }

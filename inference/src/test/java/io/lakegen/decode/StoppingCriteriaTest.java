@@ -6,7 +6,6 @@ import io.lakegen.decode.DecodedSequence.FinishReason;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 
 class StoppingCriteriaTest {
@@ -40,11 +39,5 @@ class StoppingCriteriaTest {
       assertThat(SequenceText.of(sequence, List.of(), GPT2.model().tokenizer()))
           .isEqualTo(cut == ids.length ? "ok 湖" : "ok ");
     }
-  }
-
-  @Test
-  void slotsAreRoundedUp() {
-    assertThat(LongStream.of(SlotBatch.slotCapacity(0, 5, 20), SlotBatch.slotCapacity(5, 33, 34)))
-        .containsExactly(32L, 64L);
   }
 }

@@ -30,6 +30,9 @@ class PackSectionsTest {
           embed  | bert             | /normalize  | "yes"      | tasks.feature-extraction.normalize: "yes" (expected: true or false)
           embed  | bert             | /dimension  |            | tasks.feature-extraction.dimension: missing (expected: a whole number above 0)
           embed  | bert             | /colour     | "red"      | tasks.feature-extraction.colour: unknown key (expected: one of [pooling, normalize, dimension])
+          match  | blip-matching    | /imageTokens |           | tasks.image-text-matching.imageTokens: missing (expected: a whole number above 0)
+          match  | blip-matching    | /heatMap/width | 0       | tasks.image-text-matching.heatMap.width: 0 (expected: a whole number above 0)
+          match  | blip-matching    | /heatMap    | 6          | tasks.image-text-matching.heatMap: 6 (expected: an object)
           render | stable-diffusion | /scheduler  | "DDIM"     | tasks.text-to-image.scheduler: "DDIM" (expected: an object)
           render | stable-diffusion | /latents    |            | tasks.text-to-image.latents: missing (expected: an object)
           render | stable-diffusion | /latents/scalingFactor | 0 | tasks.text-to-image.latents.scalingFactor: 0 (expected: a number above 0)
@@ -72,6 +75,7 @@ class PackSectionsTest {
           embed    | bert             | tokenizer
           generate | gpt2             | tokenizer, cache, generation
           generate | t5               | tokenizer, cache, generation
+          match    | blip-matching    | image, tokenizer
           caption  | git              | image, tokenizer, cache, generation
           render   | stable-diffusion | tokenizer, generation, image
           """)

@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -56,6 +57,11 @@ public abstract class TaskContract<P, O> {
       return map.keySet().equals(((Map<?, ?>) expected).keySet())
           && map.entrySet().stream()
               .allMatch(e -> agree(e.getValue(), ((Map<?, ?>) expected).get(e.getKey())));
+    }
+    if (actual instanceof List<?> list) {
+      List<?> other = (List<?>) expected;
+      return list.size() == other.size()
+          && IntStream.range(0, list.size()).allMatch(i -> agree(list.get(i), other.get(i)));
     }
     return actual.equals(expected);
   }
@@ -132,6 +138,7 @@ public abstract class TaskContract<P, O> {
               case VECTOR -> float[].class;
               case INTS -> int[].class;
               case SCORES -> Map.class;
+              case TEXTS, VECTORS, IMAGES -> List.class;
             };
         assertThat(row.get(i)).as(results.get(i).name()).isInstanceOf(type);
       }

@@ -13,6 +13,7 @@ import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
 import io.lakegen.task.embed.Embed;
 import io.lakegen.task.generate.Generate;
+import io.lakegen.task.match.Match;
 import io.lakegen.task.render.Render;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -75,6 +76,11 @@ public final class Lakegen {
   /** Labels of texts, or of pairs of texts. */
   public static Dataset<Row> classify(Dataset<Row> rows, Spec spec) {
     return apply(new Classify(), rows, spec);
+  }
+
+  /** How well the picture and the text of each row fit. */
+  public static Dataset<Row> match(Dataset<Row> rows, Spec spec) {
+    return apply(new Match(), rows, spec);
   }
 
   /** Texts that go on from prompts. */

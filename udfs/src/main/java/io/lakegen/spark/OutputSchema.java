@@ -60,6 +60,11 @@ public final class OutputSchema {
     return column.equals(READ_ERROR) || column.equals(RAW) || column.equals(FILE);
   }
 
+  /** Whether a column is the lineage that an earlier job has left. */
+  public static boolean isLineage(StructField column) {
+    return column.name().endsWith(LINEAGE) && column.dataType().sameType(LINEAGE_TYPE);
+  }
+
   private static DataType type(Result result) {
     return switch (result.type()) {
       case TEXT -> DataTypes.StringType;
@@ -71,6 +76,10 @@ public final class OutputSchema {
       case IMAGE -> DataTypes.BinaryType;
       case VECTOR -> DataTypes.createArrayType(DataTypes.FloatType, false);
       case INTS -> DataTypes.createArrayType(DataTypes.IntegerType, false);
+      case TEXTS -> DataTypes.createArrayType(DataTypes.StringType, false);
+      case VECTORS ->
+          DataTypes.createArrayType(DataTypes.createArrayType(DataTypes.FloatType, false), false);
+      case IMAGES -> DataTypes.createArrayType(DataTypes.BinaryType, false);
       case SCORES -> DataTypes.createMapType(DataTypes.StringType, DataTypes.FloatType, false);
     };
   }

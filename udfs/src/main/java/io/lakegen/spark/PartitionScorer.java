@@ -4,6 +4,11 @@ import io.lakegen.spark.RowFormat.KeptRow;
 import java.io.IOException;
 import java.util.Iterator;
 import java.util.List;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import org.apache.spark.TaskContext;
 import org.apache.spark.api.java.function.FlatMapFunction;
 import org.apache.spark.sql.catalyst.InternalRow;
 
@@ -41,8 +46,25 @@ public final class PartitionScorer implements FlatMapFunction<Iterator<InternalR
             return format.read(rows.next());
           }
         };
-    return new Output(
-        format, new ScoredRows<>(plan, kept, KeptRow::input, KeptRow::key, counters::add));
+    ScoredRows<KeptRow> scored =
+        new ScoredRows<>(plan, kept, KeptRow::input, KeptRow::key, counters::add);
+    // A window of rows, or a single one, may take minutes: the next heartbeat tells of it too.
+    ScheduledExecutorService timer =
+        Executors.newSingleThreadScheduledExecutor(PartitionScorer::daemon);
+    ScheduledFuture<?> unused =
+        timer.scheduleWithFixedDelay(scored::sendCounts, 1, 1, TimeUnit.SECONDS);
+    TaskContext.get()
+        .addTaskCompletionListener(
+            context -> {
+              timer.shutdownNow();
+            });
+    return new Output(format, scored);
+  }
+
+  private static Thread daemon(Runnable runnable) {
+    Thread thread = new Thread(runnable, "lakegen-counts");
+    thread.setDaemon(true);
+    return thread;
   }
 
   private static final class Output implements Iterator<InternalRow> {

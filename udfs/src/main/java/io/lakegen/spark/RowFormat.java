@@ -182,6 +182,9 @@ public final class RowFormat {
     if (value instanceof int[] numbers) {
       return UnsafeArrayData.fromPrimitiveArray(numbers);
     }
+    if (value instanceof List<?> list) {
+      return new GenericArrayData(list.stream().map(RowFormat::internal).toArray());
+    }
     if (value instanceof Map<?, ?> scores) {
       return new ArrayBasedMapData(
           new GenericArrayData(scores.keySet().stream().map(RowFormat::internal).toArray()),

@@ -143,9 +143,9 @@ public final class ScoredRows<R> implements Iterator<ScoredRows.Outcome<R>> {
         next.row(), next.error() == null ? task.values(next.result()) : List.of(), next.error());
   }
 
-  /** Takes a row that came with an error, and was no row of the caller's, out of the counts. */
-  public void uncount() {
-    feed.uncount();
+  /** Hands on what has come to the counters, also while a row takes its time. Thread-safe. */
+  void sendCounts() {
+    feed.send();
   }
 
   /** Addresses of the GPUs that Spark assigned to the task of this thread. */

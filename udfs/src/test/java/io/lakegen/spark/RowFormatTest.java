@@ -61,7 +61,9 @@ class RowFormatTest {
           new Result("result", Result.Type.TEXT, ""),
           new Result("sequence_index", Result.Type.INDEX, ""),
           new Result("vector", Result.Type.VECTOR, ""),
-          new Result("scores", Result.Type.SCORES, ""));
+          new Result("scores", Result.Type.SCORES, ""),
+          new Result("texts", Result.Type.TEXTS, ""),
+          new Result("vectors", Result.Type.VECTORS, ""));
     }
 
     @Override
@@ -72,7 +74,13 @@ class RowFormatTest {
 
   private static final List<List<Object>> VALUES =
       Collections.nCopies(
-          2, List.of("RESULT", new float[] {1, 2}, new TreeMap<>(Map.of("b", 0.25f, "a", 0.75f))));
+          2,
+          List.of(
+              "RESULT",
+              new float[] {1, 2},
+              new TreeMap<>(Map.of("b", 0.25f, "a", 0.75f)),
+              List.of("x", "y"),
+              List.of(new float[] {3}, new float[] {4, 5})));
 
   private final RowFormat format =
       new RowFormat(TestPlans.of(new Twice(), INPUT, List.of("id", "text"), List.of("text", "id")));
@@ -117,7 +125,7 @@ class RowFormatTest {
     for (int sequence = 0; sequence < 2; sequence++) {
       InternalRow row = rows.get(sequence);
       // Input columns keep the order of the input.
-      assertThat(row.numFields()).isEqualTo(8);
+      assertThat(row.numFields()).isEqualTo(10);
       assertThat(row.getLong(0)).isEqualTo(7);
       assertThat(row.getString(1)).isEqualTo("hello");
       assertThat(row.getString(2)).isEqualTo("RESULT");
@@ -125,8 +133,10 @@ class RowFormatTest {
       assertThat(row.getArray(4).toFloatArray()).containsExactly(1, 2);
       assertThat(row.getMap(5).keyArray().getUTF8String(0)).hasToString("a");
       assertThat(row.getMap(5).valueArray().toFloatArray()).containsExactly(0.75f, 0.25f);
-      assertThat(row.isNullAt(6)).isTrue();
-      InternalRow lineage = row.getStruct(7, 6);
+      assertThat(row.getArray(6).getUTF8String(1)).hasToString("y");
+      assertThat(row.getArray(7).getArray(1).toFloatArray()).containsExactly(4, 5);
+      assertThat(row.isNullAt(8)).isTrue();
+      InternalRow lineage = row.getStruct(9, 6);
       assertThat(lineage.getString(0)).isEqualTo(input.key());
       assertThat(lineage.getString(1)).isEqualTo("test-model");
       assertThat(lineage.getString(2)).isEqualTo("model-sha");
@@ -142,7 +152,16 @@ class RowFormatTest {
         OutputSchema.of(INPUT, List.of("text", "id"), new Twice().results(OptionValues.NONE));
     assertThat(schema.fieldNames())
         .containsExactly(
-            "id", "text", "result", "sequence_index", "vector", "scores", "error", "lineage");
+            "id",
+            "text",
+            "result",
+            "sequence_index",
+            "vector",
+            "scores",
+            "texts",
+            "vectors",
+            "error",
+            "lineage");
   }
 
   @Test
@@ -156,11 +175,11 @@ class RowFormatTest {
     InternalRow row = rows.get(0);
     assertThat(List.of(row.isNullAt(0), row.isNullAt(2), row.isNullAt(3))).containsOnly(true);
     assertThat(row.getString(1)).isEqualTo("x");
-    InternalRow error = row.getStruct(6, 3);
+    InternalRow error = row.getStruct(8, 3);
     assertThat(error.getString(0)).isEqualTo("infer");
     assertThat(error.getString(1)).isEqualTo("engine_error");
     assertThat(error.getString(2)).isEqualTo("no");
-    assertThat(row.getStruct(7, 6).getString(0)).isEqualTo(input.key());
+    assertThat(row.getStruct(9, 6).getString(0)).isEqualTo(input.key());
   }
 
   @Test

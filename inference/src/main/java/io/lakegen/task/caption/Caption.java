@@ -20,7 +20,12 @@ public record Caption() implements TaskDefinition {
   static final String IMAGE = "image";
 
   static final Option<String> PROMPT =
-      Option.ofText("prompt", "", "TEXT", "Every caption goes on from this text (GIT and BLIP).");
+      Option.ofText(
+          "prompt",
+          "",
+          "TEXT",
+          "Every caption goes on from this text (GIT and BLIP), or answers it (vision-language"
+              + " models).");
 
   static final Option<Integer> THUMBNAIL =
       Option.ofInt(

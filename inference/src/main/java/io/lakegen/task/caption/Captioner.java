@@ -8,19 +8,14 @@ import static io.lakegen.decode.DecodingOptions.STOP;
 import static io.lakegen.task.caption.Caption.PROMPT;
 import static io.lakegen.task.caption.Caption.THUMBNAIL;
 
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
-import ai.djl.ndarray.types.Shape;
 import io.lakegen.decode.DecodeLoop;
 import io.lakegen.decode.DecodeRequest;
 import io.lakegen.decode.DecodedSequence;
 import io.lakegen.decode.DecodedSequence.FinishReason;
 import io.lakegen.decode.SequenceText;
-import io.lakegen.image.ImageDecoder;
+import io.lakegen.encoder.PictureInput;
 import io.lakegen.image.RgbImage;
 import io.lakegen.image.Thumbnail;
-import io.lakegen.model.Graph;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackSpec;
 import io.lakegen.problem.Problems;
@@ -30,40 +25,27 @@ import io.lakegen.task.RowException;
 import io.lakegen.task.RowInput;
 import io.lakegen.task.Task;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.LongStream;
-import java.util.zip.CRC32C;
 
 /**
  * Captions from an {@code image-to-text} pack: GIT, whose visual tokens are a prefix in the
- * decoder's cache, BLIP and ViT-GPT2, whose decoders attend to the image. Images are decoded and
- * preprocessed by {@link #prepare}; the preprocessing graph runs on the model's device.
+ * decoder's cache, as they are in vision-language models, BLIP and ViT-GPT2, whose decoders attend
+ * to the image. Images are decoded and preprocessed by {@link #prepare}; the preprocessing graph
+ * runs on the model's device.
  */
 public final class Captioner
     implements Task<Captioner.PreparedPicture, List<Captioner.PictureCaption>> {
 
-  /**
-   * A JPEG is decoded at reduced size down to this many times the model's input size. At 2, the
-   * features of a trained encoder keep a cosine of 0.9997 to those of a whole decode over eight
-   * noisy photographs; at 1.5 it falls to 0.9989.
-   */
-  static final int MARGIN = 2;
-
-  /**
-   * Longest side by shortest. Scaled to the model's shortest side, a thin line of pixels would fill
-   * gigabytes.
-   */
-  private static final int MAX_ASPECT_RATIO = 200;
-
   private final LoadedModel model;
   private final OptionValues options;
   private final int thumbnail;
-  private final Graph preprocess;
-  private final PackSpec.Image image;
+  private final PictureInput input;
   private final long[] prompt;
+  private final int hidden;
   private final DecodeLoop<float[]> loop;
 
   /**
@@ -81,7 +63,8 @@ public final class Captioner
   /**
    * One caption.
    *
-   * @param text the prompt, if there is one, and what was generated, without special tokens
+   * @param text the prompt, if the caption goes on from it, and what was generated, without special
+   *     tokens
    * @param tokenCount tokens that were generated, the end token included
    * @param meanLogProbability mean of the generated tokens' log-probabilities (natural logarithm)
    *     under the model itself
@@ -105,15 +88,16 @@ public final class Captioner
     this.model = model;
     this.options = options;
     this.thumbnail = options.get(THUMBNAIL) == null ? 0 : options.get(THUMBNAIL);
-    this.preprocess = model.graph("preprocess");
-    this.image = spec.image().orElseThrow();
+    this.input = new PictureInput(model);
     PackSpec.Generation generation = spec.generation().orElseThrow();
-    long start = generation.decoderStart().orElseGet(() -> generation.bos().orElseThrow());
-    long[] text =
-        options.get(PROMPT).isEmpty()
-            ? new long[0]
-            : model.tokenizer().encode(options.get(PROMPT), false, false).getIds();
-    this.prompt = LongStream.concat(LongStream.of(start), Arrays.stream(text)).toArray();
+    Optional<String> template = spec.tokenizer().flatMap(PackSpec.Tokenizer::chatTemplate);
+    this.prompt = template.map(this::filled).orElseGet(() -> continued(generation));
+    this.hidden = template.isPresent() ? prompt.length : 0;
+    if (prompt.length == 0) {
+      Problems problems = new Problems();
+      problems.add(PROMPT.name(), "none", "a text for this model to answer");
+      problems.throwIfAny();
+    }
     int room = generation.maxLength() - options.get(MAX_NEW_TOKENS);
     if (prompt.length > room) {
       Problems problems = new Problems();
@@ -132,43 +116,33 @@ public final class Captioner
             model, options, PictureEncoder.of(model), budget, DecodeLoop.BudgetUnit.ROWS);
   }
 
+  /** What stands between the picture and the caption in a model that was trained to answer. */
+  private long[] filled(String template) {
+    return encode(template.replace("{prompt}", options.get(PROMPT)));
+  }
+
+  /** The start token and the text that the caption goes on from. */
+  private long[] continued(PackSpec.Generation generation) {
+    long start = generation.decoderStart().orElseGet(() -> generation.bos().orElseThrow());
+    return LongStream.concat(LongStream.of(start), Arrays.stream(encode(options.get(PROMPT))))
+        .toArray();
+  }
+
+  private long[] encode(String text) {
+    return text.isEmpty() ? new long[0] : model.tokenizer().encode(text, false, false).getIds();
+  }
+
   @Override
   public PreparedPicture prepare(RowInput row) throws RowException {
     byte[] file = row.bytes(Caption.IMAGE);
-    RgbImage rgb =
-        ImageDecoder.decode(
-            file,
-            Math.max(MARGIN * image.height(), thumbnail),
-            Math.max(MARGIN * image.width(), thumbnail));
-    int longest = Math.max(rgb.originalHeight(), rgb.originalWidth());
-    int shortest = Math.min(rgb.originalHeight(), rgb.originalWidth());
-    if (longest > MAX_ASPECT_RATIO * (long) shortest) {
-      throw RowException.prepare(
-          "extreme_aspect_ratio",
-          rgb.originalWidth()
-              + " x "
-              + rgb.originalHeight()
-              + " pixels (expected: the longer side at most "
-              + MAX_ASPECT_RATIO
-              + " times the shorter)");
-    }
+    RgbImage rgb = input.decode(file, thumbnail);
     return new PreparedPicture(
         file,
         row.seed(),
-        pixels(rgb),
+        input.pixels(rgb),
         rgb.originalHeight(),
         rgb.originalWidth(),
         thumbnail == 0 ? null : Thumbnail.jpeg(rgb, thumbnail));
-  }
-
-  /** The model's input for a decoded image: {@code [3, height, width]} of the pack, normalised. */
-  float[] pixels(RgbImage rgb) {
-    ByteBuffer bytes = ByteBuffer.allocateDirect(rgb.pixels().length).put(rgb.pixels()).rewind();
-    try (NDManager manager = model.newManager()) {
-      NDArray array =
-          manager.create(bytes, new Shape(rgb.height(), rgb.width(), 3), DataType.UINT8);
-      return preprocess.run(array).head().toFloatArray();
-    }
   }
 
   /** {@inheritDoc} Rows of the decoder: one for each beam or sequence. */
@@ -180,27 +154,12 @@ public final class Captioner
   /** {@inheritDoc} What the model sees is about as large as the file. */
   @Override
   public long inputBytes(RowInput row) {
-    return row.length() + 3L * Float.BYTES * image.height() * image.width();
+    return row.length() + input.bytes();
   }
 
   @Override
   public Object identity(PreparedPicture picture) {
-    return options.get(DO_SAMPLE) ? null : new Content(picture.file());
-  }
-
-  /** A file's bytes as a key; the checksum runs at memory speed, unlike a byte-wise hash code. */
-  private record Content(byte[] file) {
-    @Override
-    public boolean equals(Object other) {
-      return other instanceof Content content && Arrays.equals(file, content.file);
-    }
-
-    @Override
-    public int hashCode() {
-      CRC32C crc = new CRC32C();
-      crc.update(file);
-      return (int) crc.getValue();
-    }
+    return options.get(DO_SAMPLE) ? null : new PictureInput.Content(picture.file());
   }
 
   @Override
@@ -226,8 +185,9 @@ public final class Captioner
 
   private PictureCaption caption(DecodedSequence sequence, PreparedPicture picture) {
     int count = sequence.tokens().length;
-    long[] all = Arrays.copyOf(prompt, prompt.length + count);
-    System.arraycopy(sequence.tokens(), 0, all, prompt.length, count);
+    long[] all =
+        LongStream.concat(Arrays.stream(prompt).skip(hidden), Arrays.stream(sequence.tokens()))
+            .toArray();
     DecodedSequence whole =
         new DecodedSequence(all, sequence.reason(), sequence.logProbability(), sequence.score());
     return new PictureCaption(

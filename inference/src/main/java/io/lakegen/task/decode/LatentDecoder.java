@@ -52,8 +52,8 @@ final class LatentDecoder implements Task<LatentDecoder.Prepared, RgbImage> {
                 + spec.latents().channels()
                 + " channels, height, width)");
       }
-      height = (int) shape[1] * spec.latents().scale();
-      width = (int) shape[2] * spec.latents().scale();
+      height = ((int) shape[1]) * spec.latents().scale();
+      width = ((int) shape[2]) * spec.latents().scale();
       Problems problems = new Problems();
       spec.checkSize(model.pack().spec(), height, width, problems);
       if (!problems.isEmpty()) {

@@ -2,6 +2,7 @@ package io.lakegen.task.generate;
 
 import io.lakegen.decode.DecodingOptions;
 import io.lakegen.model.LoadedModel;
+import io.lakegen.model.ModelPack;
 import io.lakegen.model.PackSpec;
 import io.lakegen.problem.Problems;
 import io.lakegen.task.Argument;
@@ -12,6 +13,7 @@ import io.lakegen.task.OptionValues;
 import io.lakegen.task.Result;
 import io.lakegen.task.TaskData;
 import io.lakegen.task.TaskDefinition;
+import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 
@@ -60,6 +62,12 @@ public record Generate() implements TaskDefinition {
   /** Every window ends with a few long sequences in a small batch: many rows make that rare. */
   private static final int WINDOW_ROWS = 1024;
 
+  /** Multiplications that are worth a Spark task's start and its file: about a second of a core. */
+  private static final double TASK_WORK = 25e9;
+
+  /** A decoding step on a CPU costs as much for one row as for four. */
+  private static final int MIN_TASK_ROWS = 4;
+
   private static final TaskData DATA =
       new TaskData(
           "generate",
@@ -85,6 +93,18 @@ public record Generate() implements TaskDefinition {
   @Override
   public TaskData data() {
     return DATA;
+  }
+
+  @Override
+  public int minTaskRows(OptionValues options, ModelPack model) throws IOException {
+    int sequences =
+        Math.max(
+            options.get(DecodingOptions.NUM_BEAMS),
+            options.get(DecodingOptions.NUM_RETURN_SEQUENCES));
+    double row =
+        (double) model.parameters() * options.get(DecodingOptions.MAX_NEW_TOKENS) * sequences;
+    double rows = Math.ceil(TASK_WORK / row);
+    return (int) Math.max(MIN_TASK_ROWS, Math.min(DATA.minTaskRows(), rows));
   }
 
   @Override

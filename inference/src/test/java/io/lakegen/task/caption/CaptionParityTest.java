@@ -14,6 +14,7 @@ import io.lakegen.decode.DecodeLoop;
 import io.lakegen.decode.DecodeRequest;
 import io.lakegen.decode.DecodedSequence;
 import io.lakegen.decode.Fixture;
+import io.lakegen.encoder.PictureInput;
 import io.lakegen.image.ImageDecoder;
 import io.lakegen.image.RgbImage;
 import io.lakegen.model.LoadedModel;
@@ -29,6 +30,7 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -40,7 +42,7 @@ class CaptionParityTest {
 
   static Stream<Arguments> cases() throws Exception {
     List<Arguments> cases = new ArrayList<>();
-    for (String name : List.of("git", "blip", "vit-gpt2")) {
+    for (String name : List.of("git", "blip", "vit-gpt2", "llava")) {
       Fixture.stream(Fixture.json(name).path("cases"))
           .forEach(c -> cases.add(Arguments.of(name, c.path("name").asText(), c)));
     }
@@ -54,7 +56,7 @@ class CaptionParityTest {
     LoadedModel model = fixture.model();
     List<float[]> pixels = new ArrayList<>();
     for (JsonNode image : fixture.expected().path("images")) {
-      pixels.add(captioner(model, 20).pixels(rgb(image, "rgb")));
+      pixels.add(new PictureInput(model).pixels(rgb(image, "rgb")));
     }
     OptionValues options = Fixture.options(expected.path("options"));
     List<DecodeRequest<float[]>> requests = new ArrayList<>();
@@ -105,14 +107,14 @@ class CaptionParityTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"git", "blip", "vit-gpt2"})
+  @ValueSource(strings = {"git", "blip", "vit-gpt2", "llava"})
   void preprocessesAsTheImageProcessor(String name) {
     Fixture fixture = Fixture.load(name);
     float[] expected = Fixture.floats(fixture.expected().path("pixels"));
     List<Double> std = fixture.model().pack().spec().image().orElseThrow().std();
     int at = 0;
     for (JsonNode image : fixture.expected().path("images")) {
-      float[] actual = captioner(fixture.model(), 20).pixels(rgb(image, "rgb"));
+      float[] actual = new PictureInput(fixture.model()).pixels(rgb(image, "rgb"));
       int plane = actual.length / 3;
       for (int i = 0; i < actual.length; i++) {
         double levels = Math.abs(actual[i] - expected[at + i]) * 255 * std.get(i / plane);
@@ -125,7 +127,7 @@ class CaptionParityTest {
 
   /** From the file to the encoder's features: this decoder against Pillow's. */
   @ParameterizedTest
-  @ValueSource(strings = {"git", "blip", "vit-gpt2"})
+  @ValueSource(strings = {"git", "blip", "vit-gpt2", "llava"})
   void featuresOfJpegsEqualThoseOfPillowsPixels(String name) throws Exception {
     Fixture fixture = Fixture.load(name);
     Captioner captioner = captioner(fixture.model(), 20);
@@ -140,8 +142,27 @@ class CaptionParityTest {
       double cosine =
           cosine(
               features(fixture.model(), reduced),
-              features(fixture.model(), captioner.pixels(pillow)));
+              features(fixture.model(), new PictureInput(fixture.model()).pixels(pillow)));
       assertThat(cosine).isGreaterThanOrEqualTo(0.999);
+    }
+  }
+
+  /** A prompt stands in the model's own frame, behind the picture, and not in the answer. */
+  @Test
+  void answersWhatThePromptAsks() throws Exception {
+    Fixture fixture = Fixture.load("llava");
+    JsonNode expected = fixture.expected();
+    for (int row = 0; row < expected.path("answers").size(); row++) {
+      OptionValues options =
+          OptionValues.NONE
+              .with(MAX_NEW_TOKENS, 20)
+              .with(Caption.PROMPT, expected.path("asked").get(row).asText());
+      Captioner captioner = new Captioner(fixture.model(), options, new Budget(16));
+      JsonNode image = expected.path("images").get(expected.path("imageOfRow").get(row).asInt());
+      float[] pixels = new PictureInput(fixture.model()).pixels(rgb(image, "rgb"));
+      PreparedPicture picture = new PreparedPicture(new byte[] {0}, 0, pixels, 32, 32, null);
+      assertThat(captioner.infer(List.of(picture)).get(0).get(0).text())
+          .isEqualTo(expected.path("answers").get(row).asText());
     }
   }
 
@@ -176,7 +197,7 @@ class CaptionParityTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"git", "blip", "vit-gpt2"})
+  @ValueSource(strings = {"git", "blip", "vit-gpt2", "llava"})
   void captionsWholeFiles(String name) throws Exception {
     Fixture fixture = Fixture.load(name);
     Captioner captioner = captioner(fixture.model(), 6);

@@ -51,7 +51,7 @@ class TextEmbedderTest {
 
   /** All texts in one batch, each alone, and what transformers gives for each. */
   @ParameterizedTest
-  @ValueSource(strings = {"bert", "bert-onnx", "distilbert", "roberta"})
+  @ValueSource(strings = {"bert", "bert-onnx", "distilbert", "roberta", "modernbert"})
   void batchesSingleRowsAndTheReferenceAgree(String fixture) throws Exception {
     JsonNode expected =
         new ObjectMapper()

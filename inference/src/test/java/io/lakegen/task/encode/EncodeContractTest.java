@@ -50,8 +50,8 @@ class EncodeContractTest extends TaskContract<Prepared, Encoded> {
   /** A level of difference is what other batches may round. */
   @Override
   protected boolean agree(Object actual, Object expected) {
-    if (actual instanceof Double) {
-      return Math.abs((Double) actual - (Double) expected) < 0.01;
+    if (actual instanceof Double figure) {
+      return Math.abs(figure - (Double) expected) < 0.01;
     }
     if (!(actual instanceof byte[] file)) {
       return super.agree(actual, expected);

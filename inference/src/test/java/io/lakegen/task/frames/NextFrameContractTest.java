@@ -12,7 +12,7 @@ import io.lakegen.task.RowInputs;
 import io.lakegen.task.TaskContract;
 import io.lakegen.task.TaskDefinition;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
@@ -79,6 +79,6 @@ class NextFrameContractTest extends TaskContract<FramePredictor.Prepared, List<R
   protected Map<String, RowInput> badRows() {
     return Map.of(
         "no_images", RowInputs.of(1, "frames", new byte[0]),
-        "null_image", RowInputs.of(1, "frames", RowInput.join(Arrays.asList((byte[]) null))));
+        "null_image", RowInputs.of(1, "frames", RowInput.join(Collections.singletonList(null))));
   }
 }

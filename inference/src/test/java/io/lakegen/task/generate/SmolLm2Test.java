@@ -5,6 +5,8 @@ import static io.lakegen.decode.DecodingOptions.MIN_NEW_TOKENS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.decode.ContextEncoder;
@@ -21,6 +23,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,44 +36,90 @@ import org.junit.jupiter.api.io.TempDir;
  */
 @EnabledIfSystemProperty(named = "lakegen.smollm2", matches = ".+")
 class SmolLm2Test {
+  private static final Path FOLDER = Path.of(System.getProperty("lakegen.smollm2", "."));
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static LoadedModel model;
+  private static JsonNode expected;
 
-  @Test
-  void greedyTokensEqualTransformers(@TempDir Path store) throws Exception {
-    Path folder = Path.of(System.getProperty("lakegen.smollm2")).toAbsolutePath();
-    JsonNode expected = new ObjectMapper().readTree(folder.resolve("expected.json").toFile());
-    JsonNode greedy = expected.path("cases").path(0);
-    int newTokens = greedy.path("options").path("maxNewTokens").asInt();
-    // The reference went on where the model would have stopped: all 64 tokens are compared.
-    OptionValues options =
-        OptionValues.NONE.with(MIN_NEW_TOKENS, newTokens).with(MAX_NEW_TOKENS, newTokens);
-    try (LoadedModel model =
+  @BeforeAll
+  static void load(@TempDir Path store) throws Exception {
+    expected = JSON.readTree(FOLDER.resolve("expected.json").toFile());
+    model =
         LoadedModel.load(
             new PackStore(store)
-                .fetch(folder.resolve("pack").toUri().toString(), new Configuration()),
+                .fetch(FOLDER.resolve("pack").toUri().toString(), new Configuration()),
             Device.cpu(),
-            Runtime.getRuntime().availableProcessors())) {
-      TextGenerator generator = new Generate().open(model, options, new Budget(16_384));
-      List<DecodeRequest<long[]>> requests = new ArrayList<>();
-      for (int i = 0; i < expected.path("texts").size(); i++) {
-        String text = expected.path("texts").path(i).asText();
-        long[] ids = generator.prepare(RowInputs.of("{prompt}", text)).ids();
-        assertThat(ids).isEqualTo(Fixture.ids(expected.path("prompts").path(i)));
-        requests.add(new DecodeRequest<>(ids, newTokens, 0, ids));
-      }
-      // Fewer slots than prompts: rows join while others are decoded.
-      List<List<DecodedSequence>> decoded =
-          new DecodeLoop<>(
-                  model,
-                  options,
-                  ContextEncoder.<long[]>none(),
-                  new Budget(4 * 128),
-                  DecodeLoop.BudgetUnit.SLOTS)
-              .run(requests);
-      for (int i = 0; i < decoded.size(); i++) {
-        assertThat(decoded.get(i).get(0).tokens())
-            .as(expected.path("texts").path(i).asText())
-            .isEqualTo(Fixture.ids(greedy.path("sequences").path(i).path(0)));
-      }
+            1);
+  }
+
+  @AfterAll
+  static void close() {
+    model.close();
+  }
+
+  @Test
+  void greedyTokensEqualTransformers() throws Exception {
+    assertEqual(expected.path("cases").path(0), "");
+  }
+
+  /** Some 300 tokens before every prompt, with and without their keys and values shared. */
+  @Test
+  void tokensAfterSharedExamplesEqualTransformers() throws Exception {
+    StringBuilder examples = new StringBuilder();
+    expected.path("examples").forEach(e -> examples.append(e).append('\n'));
+    assertEqual(expected.path("cases").path(1), examples.toString());
+  }
+
+  private static void assertEqual(JsonNode greedy, String examples) throws Exception {
+    int newTokens = greedy.path("options").path("maxNewTokens").asInt();
+    // The reference went on where the model would have stopped: all tokens are compared.
+    OptionValues options =
+        OptionValues.NONE.with(MIN_NEW_TOKENS, newTokens).with(MAX_NEW_TOKENS, newTokens);
+    if (!examples.isEmpty()) {
+      options = options.with(Generate.EXAMPLES, examples);
+    }
+    TextGenerator generator = new Generate().open(model, options, new Budget(16_384));
+    List<DecodeRequest<long[]>> requests = new ArrayList<>();
+    for (int i = 0; i < expected.path("texts").size(); i++) {
+      String text = expected.path("texts").path(i).asText();
+      long[] ids = generator.prepare(RowInputs.of("{prompt}", text)).ids();
+      assertThat(ids).isEqualTo(Fixture.ids(greedy.path("prompts").path(i)));
+      requests.add(new DecodeRequest<>(ids, newTokens, 0, ids));
+    }
+    List<DecodedSequence> alone = decode(options, requests, new Unshared());
+    List<DecodedSequence> shared = decode(options, requests, ContextEncoder.none());
+    for (int i = 0; i < requests.size(); i++) {
+      String text = expected.path("texts").path(i).asText();
+      long[] tokens = Fixture.ids(greedy.path("sequences").path(i).path(0));
+      assertThat(alone.get(i).tokens()).as(text).isEqualTo(tokens);
+      assertThat(shared.get(i).tokens()).as(text).isEqualTo(tokens);
+    }
+    double most = 0;
+    for (int i = 0; i < requests.size(); i++) {
+      most =
+          Math.max(most, Math.abs(shared.get(i).logProbability() - alone.get(i).logProbability()));
+    }
+    assertThat(most).isZero();
+  }
+
+  private static List<DecodedSequence> decode(
+      OptionValues options, List<DecodeRequest<long[]>> requests, ContextEncoder<long[]> encoder) {
+    // Slots for some of the prompts: rows join while others are decoded.
+    Budget budget = new Budget(4096);
+    return new DecodeLoop<>(model, options, encoder, budget, DecodeLoop.BudgetUnit.SLOTS)
+        .run(requests).stream().map(s -> s.get(0)).toList();
+  }
+
+  /** A causal model that does not say so. */
+  private record Unshared() implements ContextEncoder<long[]> {
+    @Override
+    public NDList encode(List<long[]> inputs, NDArray cache) {
+      return new NDList();
+    }
+
+    @Override
+    public int length(long[] input) {
+      return 0;
     }
   }
 }

@@ -17,6 +17,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lakegen.decode.DecodedSequence.FinishReason;
 import io.lakegen.decode.Fixture;
 import io.lakegen.model.LoadedModel;
+import io.lakegen.model.ModelPack;
 import io.lakegen.model.PackStore;
 import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
@@ -27,6 +28,7 @@ import io.lakegen.task.RowInput;
 import io.lakegen.task.RowInputs;
 import io.lakegen.task.generate.TextGenerator.GeneratedText;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -263,5 +265,23 @@ class TextGeneratorTest {
             "min-new-tokens: 3 (expected: at most max-new-tokens 2)",
             "do-sample: false (expected: true with temperature, top-k or top-p)",
             "num-return-sequences: 4 (expected: at most num-beams 1, or do-sample)");
+  }
+
+  /** Rows that take seconds are worth a Spark task each, or every four; quick ones every 32. */
+  @Test
+  void rowsOfLargeModelsAreWorthATaskSooner(@TempDir Path folder) throws IOException {
+    OptionValues options = OptionValues.NONE;
+    assertThat(new Generate().minTaskRows(options, GPT2.model().pack())).isEqualTo(32);
+    ModelPack large =
+        new ModelPack(folder, GPT2.model().pack().spec(), GPT2.model().pack().sha256(), Map.of());
+    try (RandomAccessFile weights =
+        new RandomAccessFile(folder.resolve("decoder.pt").toFile(), "rw")) {
+      weights.setLength(4 * 135_000_000L); // without blocks on the disk
+      assertThat(large.parameters()).isEqualTo(135_000_000);
+      assertThat(new Generate().minTaskRows(options, large)).isEqualTo(10);
+      assertThat(new Generate().minTaskRows(options.with(NUM_BEAMS, 2), large)).isEqualTo(5);
+      assertThat(new Generate().minTaskRows(options.with(MAX_NEW_TOKENS, 1), large)).isEqualTo(32);
+      assertThat(new Generate().minTaskRows(options.with(MAX_NEW_TOKENS, 200), large)).isEqualTo(4);
+    }
   }
 }

@@ -27,8 +27,15 @@ final class JobCommand {
           "FILE",
           "YAML file with any of these options, without the dashes. The command line wins.");
 
+  static final Option<Boolean> VERBOSE =
+      Option.flag("verbose", "Say where the time went, and print Spark's own log.");
+
+  /** Options of the command line alone. */
+  static final List<Option<?>> COMMAND_LINE = List.of(CONFIG, VERBOSE);
+
   private final TaskDefinition task;
   private final List<Option<?>> options;
+  private boolean verbose;
 
   JobCommand(TaskDefinition task) {
     this.task = task;
@@ -41,7 +48,8 @@ final class JobCommand {
         task.results(OptionValues.NONE).stream()
             .map(Result::name)
             .collect(Collectors.joining(", "));
-    CommandSpec spec = CommandSpec.create().name(task.data().name()).addOption(option(CONFIG));
+    CommandSpec spec = CommandSpec.create().name(task.data().name());
+    COMMAND_LINE.forEach(o -> spec.addOption(option(o)));
     options.forEach(o -> spec.addOption(option(o)));
     spec.addOption(
         OptionSpec.builder("-h", "--help")
@@ -95,6 +103,7 @@ final class JobCommand {
       }
     }
     Object config = raw.remove(CONFIG.name());
+    verbose = raw.remove(VERBOSE.name()) != null;
     OptionValues values = OptionValues.parse(options, raw, problems);
     if (config != null) {
       String file = config.toString();
@@ -104,6 +113,11 @@ final class JobCommand {
       values = ofFile.and(values);
     }
     return new JobSpec(task, values);
+  }
+
+  /** Whether the command line that was {@linkplain #parse parsed} wants to know more. */
+  boolean isVerbose() {
+    return verbose;
   }
 
   private static void report(Exception error, Problems problems) {

@@ -1,10 +1,7 @@
 package io.lakegen.jobs.cli;
 
 import io.lakegen.Tasks;
-import io.lakegen.jobs.demo.ContactSheetCommand;
-import io.lakegen.jobs.demo.DemoCommand;
-import io.lakegen.jobs.demo.NeighboursCommand;
-import io.lakegen.jobs.demo.TextsCommand;
+import io.lakegen.Versions;
 import io.lakegen.jobs.run.Job;
 import io.lakegen.jobs.run.JobOptions;
 import io.lakegen.jobs.run.JobSpec;
@@ -12,20 +9,24 @@ import io.lakegen.jobs.run.Jobs;
 import io.lakegen.jobs.run.ObjectStores;
 import io.lakegen.jobs.run.OutputStatus;
 import io.lakegen.jobs.run.RunSummary;
+import io.lakegen.jobs.run.Terminal;
+import io.lakegen.model.EngineVersions;
 import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
 import io.lakegen.spark.ExecutorModels;
 import io.lakegen.spark.LakegenPlugin;
+import io.lakegen.spark.LocalPreload;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.Result;
 import io.lakegen.task.TaskDefinition;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
 import org.slf4j.LoggerFactory;
@@ -40,14 +41,11 @@ public final class Main {
   static final int INVALID_ARGUMENTS = 2;
   static final int ERROR_BUDGET_EXCEEDED = 3;
 
-  private static final Map<String, DemoCommand> DEMOS =
-      Map.of(
-          "demo-contact-sheet", new ContactSheetCommand(),
-          "demo-neighbours", new NeighboursCommand(),
-          "demo-texts", new TextsCommand());
+  private static final String DEFAULT_MASTER = "local[*]";
 
   private final PrintStream out;
   private final PrintStream err;
+  private final Phases phases = new Phases();
 
   private Main(PrintStream out, PrintStream err) {
     this.out = out;
@@ -73,31 +71,85 @@ public final class Main {
     if (task.isPresent()) {
       return job(task.get(), args.subList(1, args.size()));
     }
-    if (!args.isEmpty() && args.get(0).equals("status")) {
-      return status(args.subList(1, args.size()));
+    Optional<Tool> tool =
+        args.isEmpty()
+            ? Optional.empty()
+            : tools().stream().filter(t -> t.name().equals(args.get(0))).findFirst();
+    return tool.isPresent() ? run(tool.get(), args.subList(1, args.size())) : general(args);
+  }
+
+  /** A command that is no job. */
+  private record Tool(CommandLine commandLine, Action action) {
+    /** What it does, with a session if it wants one. */
+    private interface Action {
+      int run(Supplier<SparkSession> spark) throws IOException;
     }
-    if (!args.isEmpty() && args.get(0).equals("doctor")) {
-      return doctor(args.subList(1, args.size()));
+
+    String name() {
+      return commandLine.getCommandName();
     }
-    DemoCommand demo = args.isEmpty() ? null : DEMOS.get(args.get(0));
-    return demo == null ? general(args) : demo(demo, args);
+  }
+
+  private List<Tool> tools() {
+    StatusCommand status = new StatusCommand();
+    ShowCommand show = new ShowCommand();
+    PackCommand pack = new PackCommand();
+    DoctorCommand doctor = new DoctorCommand();
+    return List.of(
+        new Tool(
+            new CommandLine(status),
+            spark -> {
+              status.print(OutputStatus.of(spark.get(), status.output()), out);
+              return GOOD;
+            }),
+        new Tool(
+            new CommandLine(show),
+            spark -> {
+              show.run(spark.get(), out, Terminal.columns());
+              return GOOD;
+            }),
+        new Tool(new CommandLine(pack), spark -> pack.run(out) ? GOOD : FAILURE),
+        new Tool(
+            new CommandLine(doctor), spark -> doctor.examine(spark.get(), out) ? GOOD : FAILURE));
+  }
+
+  private int run(Tool tool, List<String> args) {
+    try {
+      if (tool.commandLine().parseArgs(args.toArray(String[]::new)).isUsageHelpRequested()) {
+        tool.commandLine().usage(out);
+        return GOOD;
+      }
+    } catch (CommandLine.ParameterException e) {
+      err.println("lakegen " + tool.name() + ": " + e.getMessage());
+      return INVALID_ARGUMENTS;
+    }
+    Logs.configure(false);
+    boolean ownSession = SparkSession.getDefaultSession().isEmpty();
+    try {
+      return tool.action().run(() -> session(tool.name()));
+    } catch (InvalidArgumentsException e) {
+      return invalid(tool.name(), e.problems());
+    } catch (IOException e) {
+      err.println("lakegen " + tool.name() + ": failed: " + e.getMessage());
+      return FAILURE;
+    } finally {
+      if (ownSession && SparkSession.getDefaultSession().isDefined()) {
+        SparkSession.getDefaultSession().get().stop();
+        ExecutorModels.close();
+      }
+    }
   }
 
   private int general(List<String> args) {
     CommandLine root =
-        new CommandLine(
-            CommandSpec.create()
-                .name("lakegen")
-                .version("lakegen 0.1.0")
-                .mixinStandardHelpOptions(true));
+        new CommandLine(CommandSpec.create().name("lakegen").mixinStandardHelpOptions(true));
     root.getCommandSpec()
         .usageMessage()
         .description("Runs generative and encoder models over a data lake.");
     Tasks.ALL.forEach(t -> root.addSubcommand(t.data().name(), new JobCommand(t).spec()));
-    root.addSubcommand("status", new StatusCommand());
-    root.addSubcommand("doctor", new DoctorCommand());
+    tools().forEach(t -> root.addSubcommand(t.name(), t.commandLine()));
     if (args.equals(List.of("--version")) || args.equals(List.of("-V"))) {
-      root.printVersionHelp(out);
+      versions().forEach(out::println);
       return GOOD;
     }
     if (args.equals(List.of("--help")) || args.equals(List.of("-h"))) {
@@ -118,71 +170,14 @@ public final class Main {
     return INVALID_ARGUMENTS;
   }
 
-  private int status(List<String> args) {
-    StatusCommand command = new StatusCommand();
-    CommandLine commandLine = new CommandLine(command);
-    try {
-      if (commandLine.parseArgs(args.toArray(String[]::new)).isUsageHelpRequested()) {
-        commandLine.usage(out);
-        return GOOD;
-      }
-    } catch (CommandLine.ParameterException e) {
-      err.println("lakegen status: " + e.getMessage());
-      return INVALID_ARGUMENTS;
-    }
-    boolean ownSession = SparkSession.getDefaultSession().isEmpty();
-    SparkSession spark = session("status");
-    try {
-      command.print(OutputStatus.of(spark, command.output()), out);
-      return GOOD;
-    } catch (InvalidArgumentsException e) {
-      return invalid("status", e.problems());
-    } catch (IOException e) {
-      err.println("lakegen status: failed: " + e.getMessage());
-      return FAILURE;
-    } finally {
-      if (ownSession) {
-        spark.stop();
-      }
-    }
-  }
-
-  private int doctor(List<String> args) {
-    DoctorCommand command = new DoctorCommand();
-    CommandLine commandLine = new CommandLine(command);
-    try {
-      if (commandLine.parseArgs(args.toArray(String[]::new)).isUsageHelpRequested()) {
-        commandLine.usage(out);
-        return GOOD;
-      }
-    } catch (CommandLine.ParameterException e) {
-      err.println("lakegen doctor: " + e.getMessage());
-      return INVALID_ARGUMENTS;
-    }
-    boolean ownSession = SparkSession.getDefaultSession().isEmpty();
-    SparkSession spark = session("doctor");
-    try {
-      return command.examine(spark, out) ? GOOD : FAILURE;
-    } finally {
-      if (ownSession) {
-        spark.stop();
-        ExecutorModels.close();
-      }
-    }
-  }
-
-  private int demo(DemoCommand demo, List<String> args) {
-    try {
-      new CommandLine(demo).parseArgs(args.subList(1, args.size()).toArray(String[]::new));
-      demo.print(session(args.get(0)), out);
-      return GOOD;
-    } catch (CommandLine.ParameterException e) {
-      err.println("lakegen " + args.get(0) + ": " + e.getMessage());
-      return INVALID_ARGUMENTS;
-    } catch (IOException e) {
-      err.println("lakegen " + args.get(0) + ": failed: " + e);
-      return FAILURE;
-    }
+  private static List<String> versions() {
+    List<String> lines = new ArrayList<>();
+    lines.add("lakegen " + Versions.LAKEGEN);
+    lines.add("Spark " + org.apache.spark.package$.MODULE$.SPARK_VERSION());
+    lines.add("DJL " + Versions.DJL);
+    EngineVersions.read().forEach((engine, version) -> lines.add(engine + " " + version));
+    lines.add("Java " + Runtime.version());
+    return lines;
   }
 
   private int job(TaskDefinition task, List<String> args) {
@@ -195,17 +190,27 @@ public final class Main {
     }
     Problems problems = new Problems();
     JobSpec spec = command.parse(parsed, problems);
+    Logs.configure(command.isVerbose());
+    phases.done("command line");
     boolean ownSession = SparkSession.getDefaultSession().isEmpty();
+    Optional<LocalPreload> preload = ownSession ? loadAhead(spec) : Optional.empty();
     SparkSession spark = session(task.data().name(), spec.options());
+    phases.done("Spark's start");
+    int status = FAILURE;
     try {
       Job job = Jobs.check(spark, spec, problems);
+      phases.done("checks");
       if (spec.options().get(JobOptions.DRY_RUN)) {
         describe(job);
-        return GOOD;
+        status = GOOD;
+      } else {
+        status = report(job, Jobs.run(spark, job, err));
       }
-      return report(job, Jobs.run(spark, job, err));
     } catch (InvalidArgumentsException e) {
-      return invalid(task.data().name(), e.problems());
+      status = invalid(task.data().name(), e.problems());
+      if (spec.options().get(JobOptions.MODEL) == null) {
+        PacksAtHand.ofMachine().lines(task, args).forEach(err::println);
+      }
     } catch (Exception e) {
       Throwable cause = rootCause(e);
       err.println(
@@ -216,12 +221,45 @@ public final class Main {
               + ": "
               + cause.getMessage());
       LoggerFactory.getLogger(Main.class).debug("the job failed", e);
-      return FAILURE;
     } finally {
+      phases.done("run");
       if (ownSession) {
         spark.stop();
-        ExecutorModels.close();
+        if (status != INVALID_ARGUMENTS) {
+          // A mistake is told at once, whatever a large model still needs.
+          close(preload);
+        }
+        phases.done("stop");
       }
+      if (command.isVerbose()) {
+        phases.print(err);
+      }
+    }
+    return status;
+  }
+
+  /** Only with the embedded Spark's own settings is it known beforehand what a task will have. */
+  private static Optional<LocalPreload> loadAhead(JobSpec spec) {
+    String model = spec.options().get(JobOptions.MODEL);
+    SparkConf conf = new SparkConf();
+    boolean isDefault =
+        conf.get("spark.master", DEFAULT_MASTER).equals(DEFAULT_MASTER)
+            && !conf.contains("spark.task.cpus")
+            && !conf.contains("spark.default.parallelism");
+    return model == null || spec.options().get(JobOptions.DRY_RUN) || !isDefault
+        ? Optional.empty()
+        : Optional.of(
+            LocalPreload.start(spec.task(), model, spec.options().get(JobOptions.DEVICE), 1));
+  }
+
+  private static void close(Optional<LocalPreload> preload) {
+    try {
+      if (preload.isPresent()) {
+        preload.get().join();
+      }
+      ExecutorModels.close();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -231,7 +269,7 @@ public final class Main {
 
   private static SparkSession session(String job, OptionValues options) {
     SparkConf conf = new SparkConf();
-    conf.setIfMissing("spark.master", "local[*]");
+    conf.setIfMissing("spark.master", DEFAULT_MASTER);
     conf.setIfMissing("spark.app.name", "lakegen " + job);
     conf.setIfMissing("spark.ui.showConsoleProgress", "false");
     // The counts of running tasks come with the heartbeats.
@@ -249,8 +287,8 @@ public final class Main {
   }
 
   /**
-   * In local mode the pack would be loaded before this JVM has checked it: executors of clusters
-   * have nothing else to do meanwhile.
+   * Executors of clusters load the pack as they start; in local mode {@link LocalPreload} does it
+   * sooner.
    */
   private static void preload(OptionValues options, SparkConf conf) {
     String model = options.get(JobOptions.MODEL);
@@ -293,7 +331,8 @@ public final class Main {
     double most = job.spec().options().get(JobOptions.MAX_ERROR_RATE);
     if (summary.errorRate() > most) {
       err.printf(
-          "lakegen %s: error rate %.4f (expected: at most %s, see --max-error-rate); the rows are committed%n",
+          "lakegen %s: error rate %.4f (expected: at most %s, see --max-error-rate); the rows are"
+              + " committed%n",
           name, summary.errorRate(), most);
       return ERROR_BUDGET_EXCEEDED;
     }

@@ -6,7 +6,11 @@ import io.lakegen.task.Argument.Kind;
 import io.lakegen.task.Input;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -27,22 +31,36 @@ import org.apache.spark.sql.types.StructType;
  * @param inputs with the columns that {@link #load} gives
  * @param files the files whose content {@link #load} adds
  * @param base what relative paths of files are relative to
- * @param select the only columns that {@link #load} leaves; all if empty
+ * @param left columns that {@link #load} leaves out
+ * @param renames columns that {@link #load} gives another name
  */
 public record BoundInputs(
-    List<Input> inputs, List<NamedFiles> files, String base, List<String> select) {
+    List<Input> inputs,
+    List<NamedFiles> files,
+    String base,
+    List<String> left,
+    Map<String, String> renames) {
   public BoundInputs {
     inputs = List.copyOf(inputs);
-    select = List.copyOf(select);
     files = List.copyOf(files);
+    left = List.copyOf(left);
+    renames = Collections.unmodifiableMap(new LinkedHashMap<>(renames));
   }
 
   /**
    * Files that a column names.
    *
-   * @param content the column to add
+   * @param column of paths, or of structs as in data sets of Hugging Face: the file's bytes, or a
+   *     path where these are null
+   * @param isStruct whether it is the latter
+   * @param content the column of the files' bytes
    */
-  public record NamedFiles(String pathColumn, String content) {}
+  public record NamedFiles(String column, boolean isStruct, String content) {
+    /** Where the paths of structs go, since their bytes take their column's place. */
+    String pathColumn() {
+      return isStruct ? column + "_path" : column;
+    }
+  }
 
   /** Columns of rows that a user sees, as opposed to what reading leaves for the executors. */
   public static List<String> visible(StructType schema) {
@@ -52,36 +70,30 @@ public record BoundInputs(
   /**
    * Finds the columns.
    *
-   * @param select the only columns to keep; all if empty
    * @param problems get a column that is not there or has another type
    */
   public static BoundInputs bind(
       StructType all,
       InputFiles files,
       List<Input> inputs,
-      List<String> select,
+      ColumnChoice columns,
       Problems problems) {
-    for (String column : select) {
-      if (!visible(all).contains(column)) {
-        problems.add(
-            "select",
-            column + " is not in the input",
-            "some of " + visible(all) + Problems.suggestion(column, visible(all)));
-      }
-    }
+    columns.check(visible(all), problems);
+    List<String> left = visible(all).stream().filter(c -> !columns.isKept(c)).toList();
     StructType schema =
         new StructType(
             Stream.of(all.fields())
-                .filter(f -> isKept(f.name(), select))
+                .filter(f -> !left.contains(f.name()))
                 .toArray(StructField[]::new));
+    List<String> names = Arrays.asList(schema.fieldNames());
     List<Input> bound = new ArrayList<>();
     List<NamedFiles> named = new ArrayList<>();
     for (Input input : inputs) {
       String column = input.column();
-      int ordinal = Arrays.asList(schema.fieldNames()).indexOf(column);
+      int ordinal = names.indexOf(column);
       if (ordinal < 0 && input.kind() == Kind.IMAGE && files.format() == InputFormat.image) {
         column = FileContent.PATH;
-        ordinal = Arrays.asList(schema.fieldNames()).indexOf(column);
+        ordinal = names.indexOf(column);
       }
       if (ordinal < 0) {
         List<String> visible = visible(schema);
@@ -94,17 +106,26 @@ public record BoundInputs(
       DataType type = schema.fields()[ordinal].dataType();
       if (!fits(input.kind(), type)) {
         problems.add(input.option(), column + " is " + type.simpleString(), input.kind().columns());
+      } else if (input.kind() == Kind.IMAGE && isImageStruct(type)) {
+        named.add(new NamedFiles(column, true, column));
+        require(names, column + "_path", problems);
       } else if (isImage(input.kind()) && isPaths(type)) {
         String content = named.isEmpty() ? FileContent.COLUMN : "content_" + input.name();
-        if (Arrays.asList(schema.fieldNames()).contains(content)) {
-          problems.add("input column", content, "another name; the files' bytes go there");
-        }
-        named.add(new NamedFiles(column, content));
+        require(names, content, problems);
+        named.add(new NamedFiles(column, false, content));
         column = content;
       }
       bound.add(new Input(input.name(), input.kind(), column, input.option()));
     }
-    return new BoundInputs(bound, named, files.base().toString(), select);
+    List<String> kept = new ArrayList<>(visible(schema));
+    named.stream().filter(NamedFiles::isStruct).forEach(n -> kept.add(n.pathColumn()));
+    Map<String, String> renames = columns.renames(kept, repeated(bound, columns.added()));
+    return new BoundInputs(
+        bound.stream().map(i -> renamed(i, renames)).toList(),
+        named,
+        files.base().toString(),
+        left,
+        renames);
   }
 
   private static boolean isImage(Kind kind) {
@@ -116,14 +137,43 @@ public record BoundInputs(
         || (type instanceof ArrayType array && array.elementType() instanceof StringType);
   }
 
-  private static boolean isKept(String column, List<String> select) {
-    return select.isEmpty() || select.contains(column) || OutputSchema.isHidden(column);
+  private static void require(List<String> names, String free, Problems problems) {
+    if (names.contains(free)) {
+      problems.add("input column", free, "another name; what the files hold goes there");
+    }
+  }
+
+  /** Columns that are read, and whose value a result of the same name repeats. */
+  private static List<String> repeated(List<Input> inputs, List<String> added) {
+    return inputs.stream()
+        .filter(i -> !isImage(i.kind()) && i.name().equals(i.column()))
+        .map(Input::column)
+        .filter(added::contains)
+        .toList();
+  }
+
+  private static Input renamed(Input input, Map<String, String> renames) {
+    String column = renames.getOrDefault(input.column(), input.column());
+    return new Input(input.name(), input.kind(), column, input.option());
+  }
+
+  private static boolean isImageStruct(DataType type) {
+    if (!(type instanceof StructType struct)) {
+      return false;
+    }
+    Map<String, DataType> fields =
+        Stream.of(struct.fields())
+            .collect(Collectors.toMap(StructField::name, StructField::dataType, (a, b) -> a));
+    return fields.size() == 2
+        && DataTypes.BinaryType.equals(fields.get(FileContent.BYTES))
+        && DataTypes.StringType.equals(fields.get(FileContent.PATH));
   }
 
   private static boolean fits(Kind kind, DataType type) {
     return switch (kind) {
       case TEXT -> type instanceof StringType;
-      case IMAGE -> type instanceof StringType || type.equals(DataTypes.BinaryType);
+      case IMAGE ->
+          type instanceof StringType || type.equals(DataTypes.BinaryType) || isImageStruct(type);
       case IMAGES ->
           type instanceof ArrayType array
               && (array.elementType() instanceof StringType
@@ -136,21 +186,35 @@ public record BoundInputs(
   }
 
   /**
-   * Drops the columns that were not selected, and adds the content of the files that the rows name.
-   * That is too heavy to be moved about: to be called where the rows are scored.
+   * Drops the columns that are left out, gives others the names under which they go on, and adds
+   * the content of the files that the rows name. That is too heavy to be moved about: to be called
+   * where the rows are scored.
    */
   public Dataset<Row> load(Dataset<Row> rows) {
     Configuration conf = rows.sparkSession().sparkContext().hadoopConfiguration();
-    Dataset<Row> loaded =
-        rows.drop(Stream.of(rows.columns()).filter(c -> !isKept(c, select)).toArray(String[]::new));
+    Dataset<Row> loaded = rows.drop(left.toArray(String[]::new));
     for (NamedFiles named : files) {
       loaded = FileContent.add(loaded, named, new Path(base), conf);
     }
-    return loaded;
+    return loaded.toDF(
+        Stream.of(loaded.columns()).map(c -> renames.getOrDefault(c, c)).toArray(String[]::new));
   }
 
-  /** Whether a column holds images, by itself or because their files were loaded into it. */
-  public boolean isImage(String column) {
+  /**
+   * Columns of loaded rows that go to the output: images only where they are asked for, and no
+   * column whose value a result of the same name repeats.
+   *
+   * @param loaded columns of {@link #load}'s rows
+   * @param added columns that the job adds
+   */
+  public List<String> passedThrough(List<String> loaded, boolean keepImages, List<String> added) {
+    List<String> repeated = repeated(inputs, added);
+    return loaded.stream()
+        .filter(c -> !repeated.contains(c) && (keepImages || !isImage(c)))
+        .toList();
+  }
+
+  private boolean isImage(String column) {
     return inputs.stream().anyMatch(i -> isImage(i.kind()) && i.column().equals(column));
   }
 }

@@ -2,7 +2,9 @@ package io.lakegen.jobs.input;
 
 import static org.apache.spark.sql.functions.coalesce;
 import static org.apache.spark.sql.functions.col;
+import static org.apache.spark.sql.functions.lit;
 import static org.apache.spark.sql.functions.udf;
+import static org.apache.spark.sql.functions.when;
 
 import io.lakegen.image.ImageDecoder;
 import io.lakegen.spark.OutputSchema;
@@ -41,6 +43,9 @@ import scala.jdk.javaapi.CollectionConverters;
 public final class FileContent {
   static final String PATH = "path";
 
+  /** The field of image structs that holds the file itself. */
+  static final String BYTES = "bytes";
+
   /** The added column. */
   static final String COLUMN = "content";
 
@@ -62,26 +67,42 @@ public final class FileContent {
   /**
    * Adds a binary column and completes {@link OutputSchema#READ_ERROR}.
    *
-   * @param named a column of paths, or of arrays of paths, in which null stays null
+   * @param named a column of paths, or of arrays of paths, in which null stays null, or of image
+   *     structs
    * @param base what relative paths are relative to
    */
   static Dataset<Row> add(
       Dataset<Row> rows, BoundInputs.NamedFiles named, Path base, Configuration conf) {
-    Read read = new Read(base.toString(), new SerializableConfiguration(conf));
-    boolean many = rows.schema().apply(named.pathColumn()).dataType() instanceof ArrayType;
+    Column given = quoted(named.column());
+    boolean many = rows.schema().apply(named.column()).dataType() instanceof ArrayType;
+    Column inside =
+        named.isStruct()
+            ? given.getField(BYTES)
+            : lit(null)
+                .cast(
+                    many ? DataTypes.createArrayType(DataTypes.BinaryType) : DataTypes.BinaryType);
+    Column path = named.isStruct() ? given.getField(PATH) : given;
+    Read one = new Read(base.toString(), new SerializableConfiguration(conf));
     Column file =
-        (many ? udf(new ReadAll(read), RESULTS) : udf(read, RESULT))
+        (many ? udf(new ReadAll(one), RESULTS) : udf(one, RESULT))
             // Otherwise Spark may read a file once for every column made of it.
             .asNondeterministic()
-            .apply(col("`" + named.pathColumn().replace("`", "``") + "`"));
+            .apply(when(inside.isNull(), path));
     Column error = col(READ + ".error");
     boolean readErrors = Arrays.asList(rows.columns()).contains(OutputSchema.READ_ERROR);
-    return rows.withColumn(READ, file)
-        .withColumn(named.content(), col(READ + "." + COLUMN))
+    Dataset<Row> read = rows.withColumn(READ, file);
+    if (named.isStruct()) {
+      read = read.withColumn(named.pathColumn(), path);
+    }
+    return read.withColumn(named.content(), coalesce(inside, col(READ + "." + COLUMN)))
         .withColumn(
             OutputSchema.READ_ERROR,
             readErrors ? coalesce(col(OutputSchema.READ_ERROR), error) : error)
         .drop(READ);
+  }
+
+  private static Column quoted(String column) {
+    return col("`" + column.replace("`", "``") + "`");
   }
 
   /** The files of an array; the first that fails is the row's error. */

@@ -12,7 +12,9 @@ public enum InputFormat {
   jsonl,
   csv,
   parquet,
-  image;
+  image,
+  /** WebDataset shards: samples of files that have one name. */
+  tar;
 
   /** Codecs that Hadoop opens by a file's last extension. */
   private static final Set<String> COMPRESSIONS =
@@ -46,6 +48,7 @@ public enum InputFormat {
       case "parquet" -> Optional.of(parquet);
       case "jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp", "tif", "tiff" ->
           Optional.of(image);
+      case "tar", "tgz" -> Optional.of(tar);
       default -> Optional.empty();
     };
   }

@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -27,6 +28,7 @@ import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.execution.datasources.csv.CSVFileFormat;
 import org.apache.spark.sql.execution.datasources.parquet.ParquetFileFormat;
@@ -37,6 +39,7 @@ import org.apache.spark.sql.types.Metadata;
 import org.apache.spark.sql.types.MetadataBuilder;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.SerializableConfiguration;
 
 /**
  * Reads input files into rows whose string columns hold the files' bytes unchanged, so that bad
@@ -92,6 +95,7 @@ public final class InputReader {
     String first = files.get(0).path();
     return switch (format) {
       case text, image -> LINE;
+      case tar -> TarSamples.SCHEMA;
       case jsonl ->
           spark
               .read()
@@ -144,6 +148,7 @@ public final class InputReader {
       case csv -> csv(schema, partitions);
       case parquet -> parquet(schema, partitions);
       case image -> images(partitions);
+      case tar -> samples(partitions);
     };
   }
 
@@ -178,8 +183,11 @@ public final class InputReader {
     StructType schema = spark.read().option("recursiveFileLookup", "true").parquet(file).schema();
     List<String> own = Arrays.asList(schema.fieldNames());
     Metadata folder = new MetadataBuilder().putBoolean(FOLDER, true).build();
+    boolean isOutput = Stream.of(schema.fields()).anyMatch(OutputSchema::isLineage);
     for (String name : FileRows.folders(file).keySet()) {
-      if (!own.contains(name)) {
+      // What an earlier job made is in folders by its runs and chunks, which are no data.
+      boolean isLayout = isOutput && (name.equals("run_id") || name.equals("chunk"));
+      if (!own.contains(name) && !isLayout) {
         schema = schema.add(name, DataTypes.StringType, true, folder);
       }
     }
@@ -215,6 +223,17 @@ public final class InputReader {
             .add(FileContent.PATH, DataTypes.StringType, false)
             .add("length", DataTypes.LongType, false)
             .add(OutputSchema.FILE, DataTypes.StringType, false));
+  }
+
+  private Dataset<Row> samples(List<List<Address>> partitions) {
+    JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    SerializableConfiguration conf = new SerializableConfiguration(hadoopConfiguration());
+    JavaRDD<InternalRow> rows =
+        context
+            .parallelize(
+                partitions.stream().map(ArrayList::new).toList(), Math.max(1, partitions.size()))
+            .flatMap(files -> new TarShards(files.iterator(), conf));
+    return spark.internalCreateDataFrame(rows.rdd(), TarSamples.SCHEMA, false);
   }
 
   private Dataset<Row> jsonl(StructType inferred, List<List<Address>> partitions) {

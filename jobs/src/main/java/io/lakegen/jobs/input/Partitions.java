@@ -81,6 +81,8 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
     int concurrentTasks = Cluster.concurrentTasks(spark.sparkContext());
     boolean anywhere =
         format == InputFormat.image
+            // To count a shard's samples is to read it.
+            || format == InputFormat.tar
             || (format != InputFormat.parquet
                 && ranges.stream().allMatch(r -> format.isSplittable(r.path())));
     if (anywhere) {

@@ -1,9 +1,15 @@
 package io.lakegen.jobs.input;
 
+import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.types.StructType;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What is left of the input, from which chunks are taken. It learns how many rows the input has
@@ -13,11 +19,16 @@ public final class Remaining {
   /** A chunk's manifest names every file, and should stay below a megabyte. */
   static final int FILES_PER_CHUNK = 40_000;
 
+  private static final Logger LOG = LoggerFactory.getLogger(Remaining.class);
+
   /** What is read for a sample at most. */
   private static final long SAMPLE_BYTES = 1 << 20;
 
   /** A guess for large files that can only be read from their start. */
   private static final long BYTES_PER_ROW = 200;
+
+  /** The same for shards of pictures. */
+  private static final long BYTES_PER_SAMPLE = 50_000;
 
   private final InputFormat format;
   private final InputReader reader;
@@ -61,13 +72,37 @@ public final class Remaining {
         sample =
             sample.range(sample.start(), Math.min(sample.end(), sample.start() + SAMPLE_BYTES));
       }
+      if (format == InputFormat.text || format == InputFormat.jsonl) {
+        learnLines(sample);
+      }
       // Of Parquet only the footer is read.
-      if (format == InputFormat.parquet || sample.size() <= SAMPLE_BYTES) {
+      if (knownRows > 0) {
+        return;
+      } else if (format == InputFormat.parquet
+          || (format != InputFormat.tar && sample.size() <= SAMPLE_BYTES)) {
         learn(reader.count(schema, List.of(List.of(sample)))[0], sample.size());
       }
     }
     if (knownRows == 0) {
-      learn(1, BYTES_PER_ROW);
+      learn(1, format == InputFormat.tar ? BYTES_PER_SAMPLE : BYTES_PER_ROW);
+    }
+  }
+
+  /** Counted here: a Spark job would take longer than all the rest of a small input. */
+  private void learnLines(Address sample) {
+    if (!format.isSplittable(sample.path())) {
+      return;
+    }
+    Path path = new Path(sample.path());
+    try (FSDataInputStream in = path.getFileSystem(reader.hadoopConfiguration()).open(path)) {
+      in.seek(sample.start());
+      byte[] bytes = in.readNBytes((int) sample.size());
+      long lines = IntStream.range(0, bytes.length).filter(i -> bytes[i] == '\n').count();
+      boolean isOpen = bytes.length > 0 && bytes[bytes.length - 1] != '\n';
+      learn(lines + (isOpen ? 1 : 0), sample.size());
+    } catch (IOException e) {
+      // Whoever reads the rows tells of it; a guess does until then.
+      LOG.debug("{} cannot be sampled", path, e);
     }
   }
 

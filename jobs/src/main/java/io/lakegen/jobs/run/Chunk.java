@@ -34,6 +34,7 @@ import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.execution.datasources.OutputWriterFactory;
 import org.apache.spark.sql.execution.datasources.parquet.ParquetFileFormat;
+import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
@@ -53,6 +54,7 @@ final class Chunk {
   private final List<Address> ranges;
   private final CompletableFuture<Void> ending = new CompletableFuture<>();
   private final List<Outcome> outcomes = new ArrayList<>();
+  private final List<Commit.Pace> pace = new ArrayList<>();
   private long start;
 
   Chunk(SparkSession spark, Job job, String runId, int number, List<Address> ranges) {
@@ -171,6 +173,9 @@ final class Chunk {
       committer.onTaskCommit(outcome.commit());
       synchronized (Chunk.this) {
         outcomes.add(outcome);
+        long before = pace.isEmpty() ? 0 : pace.get(pace.size() - 1).rows();
+        pace.add(
+            new Commit.Pace(Math.round(seconds() * 1000) / 1e3, before + outcome.counts().input()));
         if (outcomes.size() >= Math.max(1, tasks - concurrentTasks)) {
           ending.complete(null);
         }
@@ -223,18 +228,23 @@ final class Chunk {
       throws IOException {
     Map<String, String> options = new HashMap<>(ObjectStores.writeOptions(destination));
     for (StructField field : schema.fields()) {
-      if (field.dataType().equals(DataTypes.BinaryType)) {
+      boolean several = field.dataType().equals(ArrayType.apply(DataTypes.BinaryType, false));
+      if (several || field.dataType().equals(DataTypes.BinaryType)) {
         // Images: Parquet would guess their size from the first hundred and buffer gigabytes.
         options.put("parquet.page.size.row.check.min", "1");
         options.put("parquet.block.row.count.limit", "256");
-        options.put("parquet.enable.dictionary#" + field.name(), "false");
+        options.put(
+            "parquet.enable.dictionary#" + field.name() + (several ? ".list.element" : ""),
+            "false");
       }
     }
     for (Result result : results) {
-      if (result.type() == Result.Type.VECTOR) {
+      if (result.type() == Result.Type.VECTOR || result.type() == Result.Type.VECTORS) {
         // Vectors never repeat: a dictionary over their elements costs time and memory and is
         // thrown away in the end.
-        options.put("parquet.enable.dictionary#" + result.name() + ".list.element", "false");
+        String element =
+            result.type() == Result.Type.VECTOR ? ".list.element" : ".list.element.list.element";
+        options.put("parquet.enable.dictionary#" + result.name() + element, "false");
       }
     }
     scala.collection.immutable.Map<String, String> all =
@@ -286,6 +296,11 @@ final class Chunk {
     Map<String, Long> errors = new TreeMap<>();
     outcomes.forEach(o -> o.errors().forEach((type, n) -> errors.merge(type, n, Long::sum)));
     return errors;
+  }
+
+  /** How far it had come whenever a task ended. */
+  synchronized List<Commit.Pace> pace() {
+    return List.copyOf(pace);
   }
 
   double seconds() {

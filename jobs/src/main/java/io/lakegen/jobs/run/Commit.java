@@ -39,6 +39,7 @@ import java.util.TreeMap;
  * @param covers the input ranges, by folder: name, length, version and, unless it is the whole
  *     file, start and end
  * @param retries chunks, as run and number, whose error rows were tried again here and are void
+ * @param work how the chunk was made; null in entries of Lakegen 0.1
  */
 @JsonInclude(JsonInclude.Include.NON_EMPTY)
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
@@ -64,7 +65,8 @@ public record Commit(
     double seconds,
     List<String> files,
     Map<String, List<List<Object>>> covers,
-    List<String> retries) {
+    List<String> retries,
+    Work work) {
 
   static final int FORMAT = 2;
 
@@ -85,6 +87,48 @@ public record Commit(
     }
   }
 
+  /**
+   * How a chunk was made, for people who look back at it. Nothing is decided by it.
+   *
+   * @param lakegen version of Lakegen
+   * @param options of the job that were given, the task's ones excepted, which {@code params} holds
+   * @param tasks Spark tasks that ran at once
+   * @param stages seconds that reading, preparing ... took, summed over tasks
+   * @param pace points in the order of time
+   */
+  public record Work(
+      String lakegen,
+      Map<String, Object> options,
+      int tasks,
+      Map<String, Double> stages,
+      List<Pace> pace)
+      implements Serializable {
+    private static final int MOST_POINTS = 50;
+
+    public Work {
+      options = options == null ? Map.of() : options;
+      stages = stages == null ? Map.of() : stages;
+      pace = pace == null ? List.of() : thinned(pace);
+    }
+
+    private static List<Pace> thinned(List<Pace> pace) {
+      int step = (pace.size() + MOST_POINTS - 1) / MOST_POINTS;
+      List<Pace> some = new ArrayList<>();
+      for (int i = pace.size() - 1; i >= 0; i -= step) {
+        some.add(0, pace.get(i));
+      }
+      return List.copyOf(some);
+    }
+  }
+
+  /**
+   * How far a chunk had come.
+   *
+   * @param seconds since it started
+   * @param rows input rows of Spark tasks that had ended
+   */
+  public record Pace(double seconds, long rows) implements Serializable {}
+
   public Commit {
     input = input == null ? List.of() : input;
     counts = counts == null ? Counts.NONE : counts;
@@ -98,7 +142,7 @@ public record Commit(
   static Commit replacement(String runId, String committed) {
     return new Commit(
         FORMAT, true, false, runId, 0, null, committed, null, null, null, null, null, null, null,
-        null, null, null, null, 0, null, null, null);
+        null, null, null, null, 0, null, null, null, null);
   }
 
   /** Run and number. */
@@ -147,7 +191,8 @@ public record Commit(
         seconds,
         files,
         Map.of(),
-        retries);
+        retries,
+        work);
   }
 
   /** The input ranges. */

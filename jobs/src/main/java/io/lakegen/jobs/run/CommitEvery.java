@@ -2,6 +2,7 @@ package io.lakegen.jobs.run;
 
 import io.lakegen.task.Durations;
 import java.io.Serializable;
+import java.time.Duration;
 import java.util.regex.Pattern;
 
 /**
@@ -24,5 +25,11 @@ public record CommitEvery(long seconds, long rows) implements Serializable {
       throw new IllegalArgumentException(text);
     }
     return every;
+  }
+
+  /** As it would be given. */
+  @Override
+  public String toString() {
+    return rows > 0 ? String.valueOf(rows) : Durations.text(Duration.ofSeconds(seconds));
   }
 }

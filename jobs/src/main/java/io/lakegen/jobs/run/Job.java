@@ -5,6 +5,7 @@ import io.lakegen.jobs.input.InputFiles;
 import io.lakegen.jobs.input.InputReader;
 import io.lakegen.model.ModelPack;
 import io.lakegen.spark.RunParams;
+import io.lakegen.task.Option;
 import java.util.List;
 import java.util.SortedMap;
 import org.apache.spark.sql.types.StructType;
@@ -57,8 +58,10 @@ public record Job(
   static SortedMap<String, Object> params(JobSpec spec) {
     SortedMap<String, Object> params =
         RunParams.of(spec.task(), spec.options(), spec.get(JobOptions.SEED));
-    if (!spec.get(JobOptions.SELECT).isEmpty()) {
-      params.put(JobOptions.SELECT.name(), spec.get(JobOptions.SELECT));
+    for (Option<List<String>> columns : List.of(JobOptions.SELECT, JobOptions.DROP)) {
+      if (!spec.get(columns).isEmpty()) {
+        params.put(columns.name(), spec.get(columns));
+      }
     }
     return params;
   }

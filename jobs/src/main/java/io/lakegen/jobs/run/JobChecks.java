@@ -1,6 +1,7 @@
 package io.lakegen.jobs.run;
 
 import io.lakegen.jobs.input.BoundInputs;
+import io.lakegen.jobs.input.ColumnChoice;
 import io.lakegen.jobs.input.Coverage;
 import io.lakegen.jobs.input.InputFiles;
 import io.lakegen.jobs.input.InputReader;
@@ -11,14 +12,12 @@ import io.lakegen.problem.Problems;
 import io.lakegen.spark.Cluster;
 import io.lakegen.spark.OutputSchema;
 import io.lakegen.spark.PackCheck;
-import io.lakegen.task.Argument;
 import io.lakegen.task.Input;
 import io.lakegen.task.Option;
 import io.lakegen.task.Result;
 import io.lakegen.task.TaskDefinition;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -64,13 +63,11 @@ final class JobChecks {
                     r.schema(),
                     files.orElseThrow(),
                     taskInputs(),
-                    spec.get(JobOptions.SELECT),
+                    new ColumnChoice(
+                        spec.get(JobOptions.SELECT), spec.get(JobOptions.DROP), added()),
                     problems));
-    List<String> keyColumns =
-        inputs.map(i -> BoundInputs.visible(i.load(rows.orElseThrow()).schema())).orElse(List.of());
-    List<String> outputColumns = inputs.map(i -> outputColumns(keyColumns, i)).orElse(List.of());
-    checkColumnNames(outputColumns);
     problems.throwIfAny();
+    StructType loaded = inputs.orElseThrow().load(rows.orElseThrow()).schema();
     return new Job(
         spec,
         pack.orElseThrow(),
@@ -78,8 +75,10 @@ final class JobChecks {
         reader.orElseThrow(),
         schema.orElseThrow(),
         inputs.orElseThrow(),
-        keyColumns,
-        outputColumns,
+        keyColumns(loaded),
+        inputs
+            .orElseThrow()
+            .passedThrough(BoundInputs.visible(loaded), spec.get(JobOptions.KEEP_IMAGE), results()),
         output.orElseThrow(),
         history.chunks());
   }
@@ -182,21 +181,10 @@ final class JobChecks {
     }
   }
 
-  /**
-   * Input columns that are passed through: images only where they are asked for, and no column
-   * whose value a result of the same name repeats.
-   */
-  private List<String> outputColumns(List<String> visible, BoundInputs inputs) {
-    List<String> results = results();
-    List<String> repeated =
-        inputs.inputs().stream()
-            .filter(i -> i.kind() != Argument.Kind.IMAGE && i.name().equals(i.column()))
-            .map(Input::column)
-            .filter(results::contains)
-            .toList();
-    boolean keepImages = spec.get(JobOptions.KEEP_IMAGE);
-    return visible.stream()
-        .filter(c -> !repeated.contains(c) && (keepImages || !inputs.isImage(c)))
+  /** The lineage of an earlier job says when a row was made, not what is in it. */
+  private static List<String> keyColumns(StructType loaded) {
+    return BoundInputs.visible(loaded).stream()
+        .filter(name -> !OutputSchema.isLineage(loaded.apply(name)))
         .toList();
   }
 
@@ -204,14 +192,9 @@ final class JobChecks {
     return task.results(spec.options()).stream().map(Result::name).toList();
   }
 
-  private void checkColumnNames(List<String> passedThrough) {
+  private List<String> added() {
     List<String> added = new ArrayList<>(results());
     added.addAll(List.of(OutputSchema.ERROR, OutputSchema.LINEAGE));
-    for (String name : passedThrough) {
-      // Parquet readers, Spark among them, do not tell names apart by case.
-      if (added.contains(name.toLowerCase(Locale.ROOT))) {
-        problems.add("input column", name, "none of the columns that the job adds: " + added);
-      }
-    }
+    return added;
   }
 }

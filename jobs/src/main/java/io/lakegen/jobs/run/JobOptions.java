@@ -26,8 +26,11 @@ public final class JobOptions {
           "select",
           "NAME",
           "Input column to read; the others are left out of the output and of the rows' keys."
-              + " Needed where one job's results are the next one's input, since both add columns"
-              + " of the same names. Default: all.");
+              + " Default: all.");
+
+  public static final Option<List<String>> DROP =
+      Option.ofTexts(
+          "drop", "NAME", "Input column to leave out of the output and of the rows' keys.");
 
   public static final Option<String> MODEL =
       Option.ofText("model", null, "URI", "Folder of the model pack.");
@@ -118,6 +121,7 @@ public final class JobOptions {
                 INPUT,
                 INPUT_FORMAT,
                 SELECT,
+                DROP,
                 MODEL,
                 OUTPUT,
                 MODE,

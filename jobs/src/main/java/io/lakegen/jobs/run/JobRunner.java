@@ -4,6 +4,8 @@ import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.lit;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lakegen.Versions;
+import io.lakegen.batch.ScoringStats.Counter;
 import io.lakegen.batch.Timeouts;
 import io.lakegen.jobs.input.Address;
 import io.lakegen.jobs.input.Partitions;
@@ -17,10 +19,12 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -50,7 +54,7 @@ final class JobRunner {
   private final Job job;
   private final CommitEvery every;
   private final String runId;
-  private final CountersAccumulator counters = new CountersAccumulator();
+  private final List<CountersAccumulator> counters = new CopyOnWriteArrayList<>();
   private final Map<String, Long> errors = new TreeMap<>();
   private long input;
   private long ok;
@@ -81,7 +85,6 @@ final class JobRunner {
     if (job.spec().get(JobOptions.RETRY_ERRORS)) {
       skipped = 0;
     }
-    spark.sparkContext().register(counters, Progress.COUNTERS);
     try (Lease lease = job.output().lease(runId)) {
       if (!job.output().log().isCurrent()) {
         throw new IOException(
@@ -109,7 +112,7 @@ final class JobRunner {
         errors,
         (System.nanoTime() - start) / 1e9,
         Cluster.concurrentTasks(spark.sparkContext()),
-        counters.value());
+        counted());
   }
 
   private void limited(Lease lease) throws IOException {
@@ -172,11 +175,21 @@ final class JobRunner {
   }
 
   private Progress progress(java.util.function.LongSupplier total) {
-    return new Progress(job.name(), total, counters, spark.sparkContext(), progressOut);
+    return new Progress(job.name(), total, this::counted, spark.sparkContext(), progressOut);
   }
 
-  private int minTaskRows() {
-    return job.spec().task().data().minTaskRows();
+  /** The sums over all chunks. */
+  private Map<Counter, Long> counted() {
+    CountersAccumulator all = new CountersAccumulator();
+    counters.forEach(all::merge);
+    return all.value();
+  }
+
+  /** A GPU decodes a batch of many rows in the time of one: there, few rows stay together. */
+  private int minTaskRows() throws IOException {
+    return Cluster.assignsGpus(spark.sparkContext())
+        ? job.spec().task().data().minTaskRows()
+        : job.spec().task().minTaskRows(job.spec().options(), job.pack());
   }
 
   private void chunks(Lease lease) throws IOException {
@@ -243,13 +256,13 @@ final class JobRunner {
     }
   }
 
-  private long firstRows() {
+  private long firstRows() throws IOException {
     return every.rows() > 0
         ? Math.max(1, every.rows() / 2)
         : (long) FIRST_ROWS * Cluster.concurrentTasks(spark.sparkContext()) * minTaskRows();
   }
 
-  private long nextRows(Chunk last, long rows) {
+  private long nextRows(Chunk last, long rows) throws IOException {
     if (every.rows() > 0) {
       return Math.max(1, every.rows() / 2);
     }
@@ -288,15 +301,25 @@ final class JobRunner {
   private long run(Chunk chunk, Dataset<Row> rows, List<String> retries, Lease lease)
       throws IOException {
     Instant started = Instant.now();
-    List<Outcome> outcomes =
-        chunk.run(rows, Cluster.concurrentTasks(spark.sparkContext()), this::plan, counters);
+    CountersAccumulator counted = new CountersAccumulator();
+    spark.sparkContext().register(counted, Progress.COUNTERS);
+    counters.add(counted);
+    int tasks = Cluster.concurrentTasks(spark.sparkContext());
+    List<Outcome> outcomes = chunk.run(rows, tasks, this::plan, counted);
     String files = job.spec().get(JobOptions.FILES);
     if (files != null) {
       String image = job.spec().task().results(job.spec().options()).get(0).name();
       new ImageFileExport(files, image, job.spec().task().indexColumn(job.spec().options()))
           .write(spark, chunk.rows());
     }
-    Commit commit = commit(chunk, started, outcomes, retries);
+    Commit.Work work =
+        new Commit.Work(
+            Versions.LAKEGEN,
+            job.spec().givenOptions(),
+            tasks,
+            rounded(RunSummary.stageSeconds(counted.value())),
+            chunk.pace());
+    Commit commit = commit(chunk, started, outcomes, retries, work);
     Commit.Counts counts = Chunk.counts(outcomes);
     synchronized (this) {
       lease.check();
@@ -311,7 +334,18 @@ final class JobRunner {
     return counts.input();
   }
 
-  private Commit commit(Chunk chunk, Instant started, List<Outcome> outcomes, List<String> retries)
+  private static double rounded(double seconds) {
+    return Double.parseDouble(String.format(Locale.ROOT, "%.3f", seconds));
+  }
+
+  private static Map<String, Double> rounded(Map<String, Double> stages) {
+    Map<String, Double> rounded = new LinkedHashMap<>();
+    stages.forEach((stage, seconds) -> rounded.put(stage, rounded(seconds)));
+    return rounded;
+  }
+
+  private Commit commit(
+      Chunk chunk, Instant started, List<Outcome> outcomes, List<String> retries, Commit.Work work)
       throws IOException {
     Commit.Counts counts = Chunk.counts(outcomes);
     // Rows that are tried again came in with the chunk that had them first.
@@ -335,10 +369,11 @@ final class JobRunner {
         new ObjectMapper().readTree(job.schema().json()),
         new Commit.Counts(input, counts.ok(), counts.failed(), counts.written()),
         Chunk.errors(outcomes),
-        Double.parseDouble(String.format(Locale.ROOT, "%.3f", chunk.seconds())),
+        rounded(chunk.seconds()),
         outcomes.stream().flatMap(o -> o.files().stream()).sorted().toList(),
         Commit.covers(chunk.ranges()),
-        retries);
+        retries,
+        work);
   }
 
   private ScoringPlan plan(StructType schema) {

@@ -5,6 +5,8 @@ import io.lakegen.task.OptionValues;
 import io.lakegen.task.TaskDefinition;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * A job to run: a task, and its options together with those of {@link JobOptions}.
@@ -30,6 +32,12 @@ public record JobSpec(TaskDefinition task, OptionValues options) {
 
   <T> T get(Option<T> option) {
     return options.get(option);
+  }
+
+  /** The options that the task does not know of and that were given, as JSON can hold them. */
+  Map<String, Object> givenOptions() {
+    return options.canonical(
+        JobOptions.of(task).stream().filter(options::has).collect(Collectors.toList()));
   }
 
   /** Every option of a task's job, in the order of help. */

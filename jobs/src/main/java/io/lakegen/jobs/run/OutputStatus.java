@@ -68,12 +68,34 @@ public record OutputStatus(
    * @throws IOException if it cannot be read
    */
   public static OutputStatus of(SparkSession spark, String uri) throws IOException {
-    Configuration conf = spark.sparkContext().hadoopConfiguration();
-    RunOutput output = RunOutput.open(uri, conf);
+    RunOutput output = RunOutput.open(uri, spark.sparkContext().hadoopConfiguration());
+    OutputStatus status = committed(spark, output);
+    List<Commit> chunks = output.chunks();
+    Left left =
+        chunks.isEmpty()
+            ? null
+            : left(
+                    output.log(),
+                    chunks.get(chunks.size() - 1),
+                    spark.sparkContext().hadoopConfiguration())
+                .orElse(null);
+    return new OutputStatus(
+        status.output,
+        status.job,
+        status.model,
+        status.writer,
+        status.counts,
+        status.errors,
+        status.runs,
+        left);
+  }
+
+  /** As {@link #of} does, without listing the input to see what is left. */
+  public static OutputStatus committed(SparkSession spark, RunOutput output) throws IOException {
     CommitLog log = output.log();
     if (log.isEmpty()) {
       Problems problems = new Problems();
-      problems.add("output", uri, "a folder that a job has committed to");
+      problems.add("output", output.root(), "a folder that a job has committed to");
       problems.throwIfAny();
     }
     List<Commit> chunks = log.chunks();
@@ -98,7 +120,7 @@ public record OutputStatus(
         counts,
         types(spark, output, errors),
         runs(chunks),
-        last == null ? null : left(log, last, conf).orElse(null));
+        null);
   }
 
   private static List<ErrorType> types(

@@ -1,16 +1,15 @@
 package io.lakegen.jobs.run;
 
 import io.lakegen.batch.ScoringStats.Counter;
-import io.lakegen.spark.CountersAccumulator;
 import java.io.PrintStream;
 import java.time.Duration;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import org.apache.spark.SparkContext;
 import org.apache.spark.scheduler.AccumulableInfo;
 import org.apache.spark.scheduler.SparkListener;
@@ -19,36 +18,41 @@ import org.apache.spark.scheduler.SparkListenerTaskEnd;
 import scala.jdk.javaapi.CollectionConverters;
 
 /**
- * Prints how far a run has come: one line that is written over on a terminal, a line every ten
+ * Prints how far a run has come: one line that is written over on a terminal, a line every five
  * seconds elsewhere. The counts of running tasks come with the executors' heartbeats, those of
- * finished tasks from the accumulator.
+ * finished tasks from the chunks' accumulators.
  */
 final class Progress extends SparkListener implements AutoCloseable {
   static final String COUNTERS = "lakegen";
 
-  private final String job;
+  private static final int LOG_COLUMNS = 200;
+  private static final long LOOK_NANOS = TimeUnit.SECONDS.toNanos(3);
+
   private final LongSupplier total;
-  private final CountersAccumulator finished;
+  private final Supplier<Map<Counter, Long>> finished;
   private final Map<Long, Map<Counter, Long>> running = new ConcurrentHashMap<>();
   private final SparkContext context;
   private final PrintStream out;
   private final boolean terminal;
+  private final ProgressLine line;
   private final long start = System.nanoTime();
+  private int columns = LOG_COLUMNS;
+  private long lookedAt;
   private final ScheduledExecutorService timer =
       Executors.newSingleThreadScheduledExecutor(Progress::daemon);
 
   Progress(
       String job,
       LongSupplier total,
-      CountersAccumulator finished,
+      Supplier<Map<Counter, Long>> finished,
       SparkContext context,
       PrintStream out) {
-    this.job = job;
+    this.line = new ProgressLine(job);
     this.total = total;
     this.finished = finished;
     this.context = context;
     this.out = out;
-    this.terminal = Boolean.getBoolean("lakegen.terminal");
+    this.terminal = Terminal.isThere();
   }
 
   private static Thread daemon(Runnable runnable) {
@@ -59,7 +63,7 @@ final class Progress extends SparkListener implements AutoCloseable {
 
   void start() {
     context.addSparkListener(this);
-    Duration period = terminal ? Duration.ofMillis(500) : Duration.ofSeconds(10);
+    Duration period = terminal ? Duration.ofMillis(500) : Duration.ofSeconds(5);
     var unused =
         timer.scheduleAtFixedRate(
             this::print, period.toMillis(), period.toMillis(), TimeUnit.MILLISECONDS);
@@ -88,54 +92,36 @@ final class Progress extends SparkListener implements AutoCloseable {
   }
 
   private void print() {
-    String line =
-        line(
-            job,
+    ProgressLine.Sample now =
+        new ProgressLine.Sample(
+            (System.nanoTime() - start) / 1e9,
             total.getAsLong(),
-            sum(Counter.rows),
+            sum(Counter.rows) + sum(Counter.partialThousandths) / 1e3,
             sum(Counter.failed),
-            (System.nanoTime() - start) / 1e9);
+            sum(Counter.batches));
     if (terminal) {
-      out.print("\r" + line + "\u001b[K");
+      lookAtTerminal();
+      out.print("\r" + line.of(now, columns - 1) + "\u001b[K");
       out.flush();
     } else {
-      out.println(line);
+      out.println(line.of(now, columns));
+    }
+  }
+
+  private void lookAtTerminal() {
+    long now = System.nanoTime();
+    if (lookedAt == 0 || now - lookedAt > LOOK_NANOS) {
+      columns = Terminal.columns();
+      lookedAt = now;
     }
   }
 
   private long sum(Counter counter) {
-    long sum = finished.value().getOrDefault(counter, 0L);
+    long sum = finished.get().getOrDefault(counter, 0L);
     for (Map<Counter, Long> task : running.values()) {
       sum += task.getOrDefault(counter, 0L);
     }
     return sum;
-  }
-
-  /** The total is an estimate where nobody has counted the rows. */
-  static String line(String job, long about, long rows, long failed, double seconds) {
-    long total = Math.max(about, rows);
-    double rate = seconds > 0 ? rows / seconds : 0;
-    String left = rate > 0 ? duration((total - rows) / rate) + " left" : "starting";
-    return String.format(
-        Locale.ROOT,
-        "%s: %,d of about %,d rows (%.0f %%), %,.1f rows/s, %,d failed, %s",
-        job,
-        rows,
-        total,
-        total == 0 ? 100.0 : 100.0 * rows / total,
-        rate,
-        failed,
-        left);
-  }
-
-  static String duration(double seconds) {
-    long whole = Math.round(seconds);
-    if (whole >= 3600) {
-      return String.format(Locale.ROOT, "%d h %02d min", whole / 3600, whole / 60 % 60);
-    }
-    return whole >= 60
-        ? String.format(Locale.ROOT, "%d min %02d s", whole / 60, whole % 60)
-        : whole + " s";
   }
 
   @Override

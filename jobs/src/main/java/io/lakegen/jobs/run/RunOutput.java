@@ -55,8 +55,12 @@ public final class RunOutput {
     this.root = root;
   }
 
-  /** An output that is there, or may be made. */
-  static RunOutput open(String uri, Configuration conf) throws IOException {
+  /**
+   * An output that is there, or may be made.
+   *
+   * @throws IOException if its log cannot be read
+   */
+  public static RunOutput open(String uri, Configuration conf) throws IOException {
     Path root = new Path(uri);
     FileSystem fs = root.getFileSystem(conf);
     RunOutput output = new RunOutput(fs, fs.makeQualified(root));
@@ -133,6 +137,11 @@ public final class RunOutput {
     return log;
   }
 
+  /** Chunks that count, in the order of their commits. */
+  public List<Commit> chunks() {
+    return log.chunks();
+  }
+
   private Path own(String path) {
     return new Path(root, path.isEmpty() ? OWN : OWN + "/" + path);
   }
@@ -160,7 +169,7 @@ public final class RunOutput {
   }
 
   /** The folder of all error rows. */
-  Path errors() {
+  public Path errors() {
     return new Path(root, ERRORS);
   }
 

@@ -62,8 +62,13 @@ public record RunSummary(
 
   /** Seconds that the stages took, summed over tasks. */
   Map<String, Double> stageSeconds() {
+    return stageSeconds(counters);
+  }
+
+  static Map<String, Double> stageSeconds(Map<Counter, Long> counters) {
     Map<String, Double> seconds = new LinkedHashMap<>();
-    STAGES.forEach((counter, stage) -> seconds.put(stage, counter(counter) / 1e9));
+    STAGES.forEach(
+        (counter, stage) -> seconds.put(stage, counters.getOrDefault(counter, 0L) / 1e9));
     return seconds;
   }
 
@@ -81,7 +86,8 @@ public record RunSummary(
             errorTypes()),
         String.format(
             Locale.ROOT,
-            "time: %.1f s, %,.1f rows/s; summed over %d tasks at once: read %.1f s, prepare %.1f s, infer %.1f s, write %.1f s",
+            "time: %.1f s, %,.1f rows/s; summed over %d tasks at once: read %.1f s, prepare %.1f s,"
+                + " infer %.1f s, write %.1f s",
             seconds,
             seconds > 0 ? (ok + failed) / seconds : 0,
             concurrentTasks,
@@ -121,7 +127,8 @@ public record RunSummary(
     if (share < 0.5) {
       return String.format(
           Locale.ROOT,
-          "none of the stages; the busiest, %s, took %.0f %% of the time, the rest went into starting, planning and committing.",
+          "none of the stages; the busiest, %s, took %.0f %% of the time, the rest went into"
+              + " starting, planning and committing.",
           busiest.getKey(),
           100 * share);
     }

@@ -315,7 +315,9 @@ class CaptionJobTest {
             0);
     assertThat(result.status()).isEqualTo(2);
     assertThat(result.err())
-        .contains("column: id is bigint (expected: a column of images (binary) or paths (string))")
+        .contains(
+            "column: id is bigint (expected: a column of images (binary), paths (string) or"
+                + " struct<bytes:binary,path:string>)")
         .contains("max-new-tokens: 0 (expected: 1 or more)")
         .contains("do-sample: false (expected: true with temperature, top-k or top-p)")
         .contains("thumbnail: 5000 (expected: 1 to 1024 pixels)");
@@ -325,7 +327,7 @@ class CaptionJobTest {
     Path clash =
         Files.writeString(folder.resolve("c.jsonl"), "{\"content\": \"x\", \"path\": \"x\"}\n");
     assertThat(caption(clash, "out", "--column", "path").err())
-        .contains("input column: content (expected: another name; the files' bytes go there)");
+        .contains("input column: content (expected: another name; what the files hold goes there)");
     assertThat(
             TestJobs.run("caption", "--input", table, "--model", TestJobs.MINILM, "--output", "x")
                 .err())

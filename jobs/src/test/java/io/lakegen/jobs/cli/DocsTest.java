@@ -48,7 +48,7 @@ class DocsTest {
       }
       common.retainAll(rows);
     }
-    common.add(row(JobCommand.CONFIG));
+    common.addAll(JobCommand.COMMAND_LINE.stream().map(DocsTest::row).toList());
     return common;
   }
 
@@ -85,11 +85,12 @@ class DocsTest {
   private static OptionValues everything(TaskDefinition task) {
     Map<String, Object> raw = new HashMap<>();
     for (Option<?> option : task.data().allOptions()) {
-      String value = option.form() == Option.Form.FLAG ? "true" : "2";
-      Problems problems = new Problems();
-      OptionValues.parse(List.of(option), Map.of(option.name(), value), problems);
-      if (problems.isEmpty()) {
-        raw.put(option.name(), value);
+      for (String value : List.of("2", "true")) {
+        Problems problems = new Problems();
+        OptionValues.parse(List.of(option), Map.of(option.name(), value), problems);
+        if (problems.isEmpty()) {
+          raw.putIfAbsent(option.name(), value);
+        }
       }
     }
     return OptionValues.parse(task.data().allOptions(), raw, new Problems());
@@ -106,13 +107,16 @@ class DocsTest {
       case IMAGE -> "binary";
       case VECTOR -> "array<float>";
       case INTS -> "array<int>";
+      case TEXTS -> "array<string>";
+      case VECTORS -> "array<array<float>>";
+      case IMAGES -> "array<binary>";
       case SCORES -> "map<string,float>";
     };
   }
 
   private static List<String> commonTable(Set<String> common) {
     List<String> table = new ArrayList<>(List.of("| option | |", "|---|---|"));
-    table.add(row(JobCommand.CONFIG));
+    JobCommand.COMMAND_LINE.forEach(o -> table.add(row(o)));
     JobSpec.allOptions(Tasks.ALL.get(0)).stream()
         .map(DocsTest::row)
         .filter(common::contains)

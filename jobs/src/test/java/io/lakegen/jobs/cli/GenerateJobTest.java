@@ -246,13 +246,19 @@ class GenerateJobTest {
         .contains(
             "template: wodr is not in the input (expected: one of [text, word]; did you mean word?)",
             "max-new-tokens: 128 (expected: less than the model's context of 128 tokens)");
-    Result clash = generate(input, "out", "--model", DEFINITIONS, "--template", "{word}:");
-    assertThat(clash.status()).isEqualTo(2);
-    assertThat(clash.err())
-        .contains("input column: text (expected: none of the columns that the job adds");
     assertThat(generate(input, "out", "--model", TestJobs.MINILM).err())
         .contains(
             "a pack for feature-extraction (expected: a pack for [text-generation, text2text-generation])");
+  }
+
+  @Test
+  void anInputColumnThatIsNamedAsTheResultGoesOnUnderAnotherName() throws IOException {
+    Path input = write("in.jsonl", "{\"word\": \"dog\", \"text\": \"x\"}");
+    Result result = generate(input, "out", "--model", DEFINITIONS, "--template", "{word} {text}:");
+    assertThat(result.status()).as(result.err()).isZero();
+    Row row = rows("out", "input_text", "text").get(0);
+    assertThat(row.getString(0)).isEqualTo("x");
+    assertThat(row.getString(1)).isNotBlank().isNotEqualTo("x");
   }
 
   @Test

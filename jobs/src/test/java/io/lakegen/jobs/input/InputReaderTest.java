@@ -96,7 +96,11 @@ class InputReaderTest {
     String path = file("a.jsonl", "{\"text\":1}\n{\"text\":2}\n").toString();
     Input text = new Input("text", Argument.Kind.TEXT, "text", "column");
     BoundInputs.bind(
-        read(path).schema(), find(null, path).orElseThrow(), List.of(text), List.of(), problems);
+        read(path).schema(),
+        find(null, path).orElseThrow(),
+        List.of(text),
+        ColumnChoice.ALL,
+        problems);
     assertThat(problems.list().stream().map(Problem::toString).toList())
         .containsExactly("column: text is bigint (expected: a column of type string)");
   }

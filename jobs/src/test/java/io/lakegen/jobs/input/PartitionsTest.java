@@ -25,6 +25,7 @@ class PartitionsTest {
   @ParameterizedTest
   @CsvSource({
     "1, 32, 1", "63, 32, 1", "64, 32, 2", "100, 32, 2", "128, 32, 4", "100000, 32, 12",
+    "24, 32, 1", "24, 10, 2", "24, 4, 2", "7, 4, 1", "8, 4, 2", "1000, 4, 12",
     "1, 1, 1", "2, 1, 2", "16, 1, 2", "127, 1, 2", "128, 1, 4", "100000, 1, 12"
   })
   void rowsOfOnePartitionAreSpreadEvenlyOverConcurrentTasksInOrder(

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.junit.jupiter.api.Test;
@@ -40,7 +41,13 @@ class CommitTest {
         1.5,
         List.of("run_id=a/chunk=0/part.parquet"),
         Commit.covers(ranges),
-        List.of());
+        List.of(),
+        new Commit.Work(
+            "0.2.0",
+            Map.of("device", "cpu"),
+            2,
+            Map.of("infer", 1.25),
+            List.of(new Commit.Pace(0.5, 1), new Commit.Pace(1.5, 3))));
   }
 
   private CommitLog log() throws IOException {
@@ -62,6 +69,14 @@ class CommitTest {
     Commit read = log.chunks().get(1);
     assertThat(log.ranges(read)).isEqualTo(ranges);
     assertThat(read.toString()).isEqualTo(commit.withoutCovers().toString());
+  }
+
+  @Test
+  void aLongPaceIsThinnedFromItsEnd() {
+    List<Commit.Pace> pace =
+        IntStream.rangeClosed(1, 230).mapToObj(i -> new Commit.Pace(i, 10L * i)).toList();
+    List<Commit.Pace> kept = new Commit.Work("0.2.0", Map.of(), 1, Map.of(), pace).pace();
+    assertThat(kept).hasSize(46).isSubsetOf(pace).endsWith(new Commit.Pace(230, 2300));
   }
 
   @Test
@@ -115,7 +130,8 @@ class CommitTest {
         c.seconds(),
         c.files(),
         c.covers(),
-        c.retries());
+        c.retries(),
+        c.work());
   }
 
   @Test

@@ -13,6 +13,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -75,16 +77,49 @@ class JobsTest {
   }
 
   @Test
-  void theResultsOfOneJobAreTheInputOfTheNextBySelectedColumns() throws IOException {
+  void theResultsOfOneJobAreTheInputOfTheNext() throws IOException {
     Jobs.run(TestJobs.spark(), embed(), System.err);
     JobSpec next = embed().with(JobOptions.INPUT, List.of(folder + "/out"));
-    next = next.with(JobOptions.OUTPUT, folder + "/next");
-    JobSpec all = next;
-    assertThatThrownBy(() -> Jobs.check(TestJobs.spark(), all))
-        .isInstanceOf(InvalidArgumentsException.class)
-        .hasMessageContaining("input column: lineage (expected: none of the columns that the job");
+    Jobs.run(TestJobs.spark(), next.with(JobOptions.OUTPUT, folder + "/next"), System.err);
+    JobSpec third = embed().with(JobOptions.INPUT, List.of(folder + "/next"));
+    Jobs.run(TestJobs.spark(), third.with(JobOptions.OUTPUT, folder + "/third"), System.err);
+    Dataset<Row> rows = TestJobs.rows(folder + "/third").drop("run_id", "chunk");
+    assertThat(rows.columns())
+        .containsExactly(
+            "other",
+            "text",
+            "input_input_embedding",
+            "input_input_token_count",
+            "input_input_truncated",
+            "input_input_lineage",
+            "input_embedding",
+            "input_token_count",
+            "input_truncated",
+            "input_lineage",
+            "embedding",
+            "token_count",
+            "truncated",
+            "lineage");
+    assertThat(
+            rows.where("input_embedding = embedding and input_lineage.key <> lineage.key").count())
+        .isEqualTo(1);
+    List<String> keys = keys("/third");
 
-    next = next.with(JobOptions.SELECT, List.of("text"));
+    // The key depends on what the first jobs made, and not on when they did.
+    Jobs.run(TestJobs.spark(), embed().with(JobOptions.OUTPUT, folder + "/again"), System.err);
+    next = next.with(JobOptions.INPUT, List.of(folder + "/again"));
+    Jobs.run(TestJobs.spark(), next.with(JobOptions.OUTPUT, folder + "/next-again"), System.err);
+    assertThat(keys("/next-again")).isEqualTo(keys("/next")).isNotEqualTo(keys);
+  }
+
+  @Test
+  void columnsAreSelectedOrDropped() throws IOException {
+    Jobs.run(TestJobs.spark(), embed(), System.err);
+    JobSpec next =
+        embed()
+            .with(JobOptions.INPUT, List.of(folder + "/out"))
+            .with(JobOptions.SELECT, List.of("text"))
+            .with(JobOptions.OUTPUT, folder + "/next");
     RunSummary summary = Jobs.run(TestJobs.spark(), next, System.err);
     assertThat(summary.ok()).isEqualTo(1);
     assertThat(TestJobs.rows(folder + "/next").drop("run_id", "chunk").columns())
@@ -94,8 +129,19 @@ class JobsTest {
     JobSpec plain =
         embed().with(JobOptions.SELECT, List.of("text")).with(JobOptions.OUTPUT, folder + "/plain");
     Jobs.run(TestJobs.spark(), plain, System.err);
-    assertThat(keys("/next")).isEqualTo(keys("/plain")).isNotEqualTo(keys("/out"));
+    JobSpec dropped =
+        embed().with(JobOptions.DROP, List.of("other")).with(JobOptions.OUTPUT, folder + "/drop");
+    Jobs.run(TestJobs.spark(), dropped, System.err);
+    assertThat(keys("/next"))
+        .isEqualTo(keys("/plain"))
+        .isEqualTo(keys("/drop"))
+        .isNotEqualTo(keys("/out"));
     assertThat(digest(plain)).isNotEqualTo(digest(embed()));
+    assertThat(digest(dropped)).isNotEqualTo(digest(embed()));
+    assertThatThrownBy(
+            () -> Jobs.check(TestJobs.spark(), plain.with(JobOptions.DROP, List.of("other"))))
+        .isInstanceOf(InvalidArgumentsException.class)
+        .hasMessageContaining("drop: other (expected: nothing beside --select");
   }
 
   private List<String> keys(String output) {

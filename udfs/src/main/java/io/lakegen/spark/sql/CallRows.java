@@ -43,9 +43,6 @@ final class CallRows extends AbstractIterator<InternalRow> {
 
   private static final int EXAMPLES = 3;
 
-  private static final RowInput NOTHING =
-      RowInput.unreadable(new RowError("read", "nothing", "no row, but a place between rows"));
-
   private final CallSpec spec;
   private final ScoringPlan plan;
   private final RowFormat format;
@@ -180,7 +177,7 @@ final class CallRows extends AbstractIterator<InternalRow> {
             new ScoredRows<>(
                 plan,
                 new ToScore(entries.peek()),
-                e -> e.isPlace ? NOTHING : e.kept.input(),
+                e -> e.isPlace ? RowInput.PLACE : e.kept.input(),
                 e -> e.isPlace ? "" : e.kept.key(),
                 counters);
       } catch (IOException e) {
@@ -190,7 +187,6 @@ final class CallRows extends AbstractIterator<InternalRow> {
     ScoredRows.Outcome<Entry> outcome = scored.next();
     Entry entry = outcome.row();
     if (entry.isPlace) {
-      scored.uncount();
       return;
     }
     entry.result = result(entry, outcome);

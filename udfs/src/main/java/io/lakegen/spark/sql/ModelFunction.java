@@ -14,22 +14,23 @@ import io.lakegen.task.Option;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.Result;
 import io.lakegen.task.TaskDefinition;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.catalyst.FunctionIdentifier;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.analysis.FunctionRegistryBase;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.ExpressionInfo;
-import org.apache.spark.sql.catalyst.util.MapData;
 import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.internal.SQLConf;
 import org.apache.spark.sql.types.BinaryType;
-import org.apache.spark.sql.types.MapType;
 import org.apache.spark.sql.types.NullType;
 import org.apache.spark.sql.types.StringType;
 import scala.collection.immutable.Seq;
@@ -160,23 +161,12 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
   }
 
   private ModelCall call(List<Expression> given, Problems problems) {
-    List<Expression> rest = new ArrayList<>(given);
+    CallArguments call = CallArguments.of(task.data().arguments(), given, problems);
     Map<String, Object> raw = new LinkedHashMap<>();
-    if (!rest.isEmpty() && last(rest).dataType() instanceof MapType) {
-      raw = options(rest.remove(rest.size() - 1), problems);
-    }
-    List<Argument> all = task.data().arguments();
-    int required = (int) (all.size() - optionalArguments());
-    if (rest.size() < required || rest.size() > all.size() + 1) {
-      problems.add(
-          "arguments",
-          given.size(),
-          all.stream().map(Argument::name).toList() + ", then a model and a map of options");
-      problems.throwIfAny();
-    }
-    String name = rest.size() > required ? constant(rest.remove(rest.size() - 1), problems) : "";
-    List<Argument> arguments = all.subList(0, rest.size());
-    checkTypes(arguments, rest, problems);
+    call.options().ifPresent(map -> raw.putAll(OptionMap.read(map, problems)));
+    String name = call.model().map(model -> constant(model, problems)).orElse("");
+    List<Argument> arguments = task.data().arguments().subList(0, call.inputs().size());
+    checkTypes(arguments, call.inputs(), problems);
     OptionValues values = OptionValues.parse(options(), raw, problems);
     OptionValues taskValues = values.only(task.data().options());
     for (Argument argument : arguments) {
@@ -195,7 +185,7 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
             task,
             taskValues,
             arguments.size(),
-            uri,
+            qualified(uri),
             pack.orElseThrow().spec().source().id(),
             pack.orElseThrow().sha256(),
             pack.orElseThrow().spec().engine(),
@@ -206,45 +196,27 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
             values.get(ScorerOptions.SEED),
             values.get(RESULT),
             values.get(ON_ERROR));
-    return new ModelCall(spec, Scala.seq(rest));
+    return new ModelCall(spec, Scala.seq(call.inputs()));
+  }
+
+  /** A relative path is one of the driver's working directory, and executors have others. */
+  private static String qualified(String uri) {
+    Path path = new Path(uri);
+    try {
+      return path.getFileSystem(hadoopConf()).makeQualified(path).toString();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static Configuration hadoopConf() {
     return SparkSession.active().sessionState().newHadoopConf();
   }
 
-  private static Expression last(List<Expression> given) {
-    return given.get(given.size() - 1);
-  }
-
-  /** Names may have underscores, as SQL's usually do, for the dashes of the command line. */
-  private static Map<String, Object> options(Expression map, Problems problems) {
-    Map<String, Object> raw = new LinkedHashMap<>();
-    MapType type = (MapType) map.dataType();
-    if (type.keyType() instanceof NullType) {
-      return raw; // map()
-    }
-    if (!map.foldable() || !(type.keyType() instanceof StringType)) {
-      problems.add("options", map.sql(), "a constant map('name', 'value', ...)");
-      problems.throwIfAny();
-    }
-    MapData data = (MapData) map.eval(InternalRow.empty());
-    for (int i = 0; data != null && i < data.numElements(); i++) {
-      String name = data.keyArray().getUTF8String(i).toString().replace('_', '-');
-      Object value = data.valueArray().get(i, type.valueType());
-      if (value == null) {
-        problems.add(name, null, "a value");
-      } else {
-        raw.put(name, value.toString());
-      }
-    }
-    return raw;
-  }
-
   private static String constant(Expression model, Problems problems) {
     if (!model.foldable() || !(model.dataType() instanceof StringType)) {
       problems.add(
-          "model",
+          CallArguments.MODEL,
           model.sql(),
           "a constant text: the URI of a model pack, or a name of " + MODELS + "<name>");
       return "";
@@ -259,7 +231,7 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
     String model = name.isEmpty() ? conf.getConfString(DEFAULTS + task.data().name(), "") : name;
     if (model.isEmpty()) {
       problems.add(
-          "model",
+          CallArguments.MODEL,
           "missing",
           "the URI of a model pack as an argument, or in " + DEFAULTS + task.data().name());
     }

@@ -6,6 +6,9 @@ import org.apache.spark.sql.catalyst.analysis.FunctionRegistryBase;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.ExpressionInfo;
 import org.apache.spark.sql.catalyst.expressions.objects.StaticInvoke;
+import org.apache.spark.sql.catalyst.plans.logical.FunctionSignature;
+import org.apache.spark.sql.catalyst.plans.logical.InputParameter;
+import org.apache.spark.sql.catalyst.plans.logical.NamedParametersSupport;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.types.AbstractDataType;
 import org.apache.spark.sql.types.DataTypes;
@@ -14,6 +17,13 @@ import scala.Option;
 /** {@code ai_similarity(vector, vector)}: the cosine of the angle between two vectors. */
 public final class Similarity {
   private static final String NAME = "ai_similarity";
+
+  private static final FunctionSignature SIGNATURE =
+      new FunctionSignature(
+          Scala.seq(
+              List.of(
+                  new InputParameter("a", Option.empty()),
+                  new InputParameter("b", Option.empty()))));
 
   private Similarity() {}
 
@@ -32,21 +42,23 @@ public final class Similarity {
             "_FUNC_(a, b) - Cosine similarity of two vectors, from -1 to 1. Null for a null, an"
                 + " element that is null, and a vector of zeros.",
             "\n    Arguments:\n      * a, b - array<float> of one length, such as ai_embed's\n",
-            "\n    Examples:\n      > SELECT _FUNC_(array(3F, 4F), array(4F, 3F));\n       0.96\n  ",
+            "\n"
+                + "    Examples:\n"
+                + "      > SELECT _FUNC_(array(3F, 4F), array(4F, 3F));\n"
+                + "       0.96\n"
+                + "  ",
             "",
             "misc_funcs",
             "",
             "",
             "scala_udf"),
         arguments -> {
-          if (arguments.size() != 2) {
-            throw Failures.analysis(NAME + ": " + arguments.size() + " arguments (expected: 2)");
-          }
           return new StaticInvoke(
               Similarity.class,
               DataTypes.DoubleType,
               "cosine",
-              arguments,
+              NamedParametersSupport.defaultRearrange(
+                  SIGNATURE, arguments, NAME, (a, b) -> a.equalsIgnoreCase(b)),
               Scala.seq(List.of(vector, vector)),
               true,
               true,

@@ -22,6 +22,7 @@ import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
 import io.lakegen.task.embed.Embed;
 import io.lakegen.task.generate.Generate;
+import io.lakegen.task.match.Match;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -61,6 +62,8 @@ class FunctionsTest {
   @BeforeAll
   static void start() {
     spark = QueryPlanTest.session(folder);
+    spark.conf().set("spark.lakegen.models.gpt", FIXTURES + "/gpt2/pack");
+    spark.conf().set("spark.lakegen.models.pairs", FIXTURES + "/distilbert-classification/pack");
   }
 
   @AfterAll
@@ -139,19 +142,108 @@ class FunctionsTest {
         "ai_shout('a', 'tiny', map('num_times', '0')) | (expected: 1 or more)",
         "ai_shout('a', 'tiny', map('on_error', 'x')) | (expected: one of [NULL, fail, struct])",
         "ai_shout('a', 'no/such/pack') | model",
+        "ai_shout(txt => 'a') | txt: unknown argument (expected: one of [text, model, options];"
+            + " did you mean text?)",
+        "ai_shout('a', text => 'b') | arguments: 2, [text] out of place (expected: [text], then",
+        "ai_shout(text => 'a', text => 'b') | text: given twice (expected: one text)",
+        "ai_shout(model => 'tiny') | arguments: 1 (expected: [text], then a model",
+        "ai_shout(text => 'a', 'tiny') | 'tiny' (expected: no argument by position after one by"
+            + " name)",
+        "ai_shout('a', options => 'x') | options: 'x' (expected: a constant map('name', 'value',"
+            + " ...))",
         "ai_shout('a', concat('a', id)) | (expected: a constant text",
         "ai_shout('a', 'tiny', map('seed', cast(id as string))) | (expected: a constant map",
         "ai_embed('a') | missing (expected: the URI of a model pack as an argument, or in"
             + " spark.lakegen.default.embed)",
         "ai_caption('a.png', 'tiny') | (expected: the bytes of an image file",
         "ai_caption(cast('a' as binary), 'tiny') | (expected: a pack for [image-to-text])",
+        "ai_match(cast('a' as binary), 'tiny') | model: missing (expected: the URI",
+        "ai_match('a.png', 'a boat', 'tiny') | image: 'a.png' of type string (expected: the bytes",
+        "ai_match(cast('a' as binary), cast('a' as binary), 'tiny') | (expected: a text)",
         "ai_complete('a', 'tiny', map('template', '{b}')) | column b (expected: none but the"
             + " arguments, [prompt]"
       })
   void aWrongCallIsAnAnalysisException(String call, String message) {
     assertThatThrownBy(() -> spark.sql("select " + call + " from range(3)"))
         .isInstanceOf(org.apache.spark.sql.AnalysisException.class)
-        .hasMessageContaining(message);
+        .hasMessageContaining(message)
+        // Python's side of Spark looks the message up by it.
+        .extracting(e -> ((org.apache.spark.SparkThrowable) e).getCondition())
+        .isNotNull();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "ai_shout(text => 'a') | !a",
+        "ai_shout('a', model => 'tiny') | !a",
+        "ai_shout(Options => map('result', 'struct'), text => 'a').shouted | !a",
+        "ai_shout('a', 'tiny', options => map()) | !a",
+        "ai_classify(text_pair => 'b', text => 'a', model => 'pairs') is not null | true",
+        "ai_classify('a', model => 'pairs') is not null | true",
+        "ai_similarity(b => array(4F, 3F), a => array(3F, 4F)) | 0.96",
+      })
+  void argumentsHaveNames(String call, String result) {
+    assertThat(rows("select " + call)).containsExactly("[" + result + "]");
+  }
+
+  @Test
+  void anOptionIsReadAsItWasGivenWhateverTheOthersTypes() {
+    assertThat(rows("select ai_shout('a', 'tiny', map('num_times', 2, 'on_error', 'null'))"))
+        .containsExactly("[ArraySeq(!a, !a)]");
+    assertThat(
+            rows(
+                "select ai_complete('a', 'gpt', map('repetition_penalty', 1.5, 'max_new_tokens', 3)) is not null"))
+        .containsExactly("[true]");
+    assertThat(
+            rows(
+                "select ai_shout('a', 'tiny',"
+                    + " map_from_arrays(array('num_times'), array('2')))"))
+        .containsExactly("[ArraySeq(!a, !a)]");
+  }
+
+  private static ModelScoringExec scoring(org.apache.spark.sql.execution.SparkPlan plan) {
+    return plan instanceof ModelScoringExec found ? found : scoring(plan.children().apply(0));
+  }
+
+  @Test
+  void metricsCountRowsAndNothingElseWhenALimitStopsEarly() {
+    spark.conf().set("spark.sql.adaptive.enabled", "false");
+    Dataset<Row> some =
+        spark
+            .range(0, 4000, 1, 1)
+            .selectExpr(
+                "id",
+                "case when id = 300 then 'bad' when id % 100 = 0 then concat('m', id) end text")
+            .sortWithinPartitions("id")
+            .selectExpr("id", "ai_shout(text) a")
+            .where("a is not null")
+            .limit(4);
+    long before = Shout.SEEN.get();
+    assertThat(some.collectAsList().stream().map(Row::toString))
+        .containsExactly("[0,!m0]", "[100,!m100]", "[200,!m200]", "[400,!m400]");
+
+    ModelScoringExec operator =
+        scoring(((org.apache.spark.sql.classic.Dataset<Row>) some).queryExecution().executedPlan());
+    assertThat(operator.longMetric("failed").value()).isEqualTo(1);
+    // Some more rows were scored than the limit took.
+    assertThat(operator.longMetric("rows").value()).isBetween(5L, Shout.SEEN.get() - before + 1);
+  }
+
+  @Test
+  void onlyTheFieldsThatACallReadsAreRead() {
+    spark
+        .range(5)
+        .selectExpr("named_struct('x', concat('f', id), 'y', id) st", "id")
+        .write()
+        .parquet(folder + "/structs");
+    String plan =
+        spark
+            .sql("explain select ai_shout(st.x) from parquet.`" + folder + "/structs`")
+            .head()
+            .getString(0);
+    assertThat(plan).contains("ReadSchema: struct<st:struct<x:string>>");
   }
 
   @Test
@@ -173,7 +265,8 @@ class FunctionsTest {
     String plan =
         spark
             .sql(
-                "explain select ai_shout(cast(id as string), 'tiny', map('num_times', 2)) from range(3)")
+                "explain select ai_shout(cast(id as string), 'tiny', map('num_times', 2)) from"
+                    + " range(3)")
             .head()
             .getString(0);
     assertThat(plan).contains("ModelScoring ai_shout(", "model=", "device=auto", "num-times=2");
@@ -183,10 +276,35 @@ class FunctionsTest {
   void aPermanentViewAndCommandsMayCall() {
     spark.sql("create table texts using parquet as select concat('t', id) text from range(9)");
     spark.sql("create view loud as select text, ai_shout(text) l from texts");
+    long before = Shout.SEEN.get();
     spark.sql("create table kept using parquet as select * from loud");
     spark.sql("insert into kept select text, ai_shout(text) from texts");
 
     assertThat(rows("select count(*), count(distinct l) from kept")).containsExactly("[18,9]");
+    assertThat(Shout.SEEN.get() - before).isEqualTo(18);
+  }
+
+  @Test
+  void aStreamIsScoredOnce() throws Exception {
+    String source = folder + "/stream";
+    spark.range(12).selectExpr("concat('s', id) text").write().json(source);
+    long before = Shout.SEEN.get();
+    spark
+        .readStream()
+        .schema("text string")
+        .json(source)
+        .selectExpr("ai_shout(text) l")
+        .where("l != '!s3'")
+        .writeStream()
+        .format("memory")
+        .queryName("streamed")
+        .trigger(org.apache.spark.sql.streaming.Trigger.AvailableNow())
+        .option("checkpointLocation", folder + "/checkpoint")
+        .start()
+        .awaitTermination();
+
+    assertThat(rows("select count(*), min(l) from streamed")).containsExactly("[11,!s0]");
+    assertThat(Shout.SEEN.get() - before).isEqualTo(12);
   }
 
   @Test
@@ -226,6 +344,24 @@ class FunctionsTest {
         .isEqualTo(1);
     assertThat(partitions(texts.distinct().selectExpr("ai_shout(text)"))).isEqualTo(2);
     assertThat(partitions(spark.sql("select ai_shout('a')"))).isEqualTo(1);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"'', 3000", "limit 1500, 1500", "limit 1000 offset 300, 1000", "limit 100, 100"})
+  void sortedRowsAreScoredOnceAndManyOfThemInSeveralTasks(String limit, int rows) {
+    spark.conf().set("spark.sql.adaptive.enabled", "false");
+    String query = "select id, %s l from range(0, 3000, 1, 2) order by -id " + limit;
+    Dataset<Row> sorted = spark.sql(String.format(query, "ai_shout(concat('o', id))"));
+    List<String> expected = rows(String.format(query, "concat('!o', id)"));
+    long before = Shout.SEEN.get();
+
+    assertThat(sorted.collectAsList().stream().map(Row::toString))
+        .containsExactlyElementsOf(expected);
+    assertThat(Shout.SEEN.get() - before).isEqualTo(rows);
+    ModelScoringExec operator =
+        scoring(
+            ((org.apache.spark.sql.classic.Dataset<Row>) sorted).queryExecution().executedPlan());
+    assertThat(operator.child().outputPartitioning().numPartitions() > 1).isEqualTo(rows > 256);
   }
 
   @Test
@@ -269,7 +405,8 @@ class FunctionsTest {
   }
 
   /** A table of texts, or of pictures, in one partition; sorted, since others are spread. */
-  private static Dataset<Row> inputs(String argument) throws IOException {
+  private static Dataset<Row> inputs(TaskDefinition task) throws IOException {
+    String argument = task.data().arguments().get(0).name();
     if (!argument.equals("image")) {
       return spark
           .range(0, 60, 1, 1)
@@ -282,7 +419,11 @@ class FunctionsTest {
         .format("binaryFile")
         .load(FIXTURES + "/git/images")
         .coalesce(1)
-        .selectExpr("content image")
+        .selectExpr("content image", "concat('a lake of ', length, ' boats') text")
+        .select(
+            task.data().arguments().stream()
+                .map(a -> org.apache.spark.sql.functions.col(a.name()))
+                .toArray(org.apache.spark.sql.Column[]::new))
         .sortWithinPartitions("image");
   }
 
@@ -327,6 +468,7 @@ class FunctionsTest {
         Arguments.of(new Embed(), "bert", Map.of()),
         Arguments.of(new Classify(), "distilbert-classification", Map.of()),
         Arguments.of(new Generate(), "gpt2", Map.of("max-new-tokens", "6", "do-sample", "true")),
+        Arguments.of(new Match(), "blip-matching", Map.of("heat-map", "true", "overlay", "16")),
         Arguments.of(new Caption(), "git", Map.of("max-new-tokens", "6")));
   }
 
@@ -335,7 +477,7 @@ class FunctionsTest {
   void resultsHaveTheJobsBits(TaskDefinition task, String fixture, Map<String, String> options)
       throws IOException {
     String pack = FIXTURES + "/" + fixture + "/pack";
-    Dataset<Row> input = inputs(task.data().arguments().get(0).name());
+    Dataset<Row> input = inputs(task);
     Problems problems = new Problems();
     OptionValues values = OptionValues.parse(task.data().allOptions(), options, problems);
     problems.throwIfAny();
@@ -408,9 +550,13 @@ class FunctionsTest {
         .containsExactly("[null,null]");
     assertThatThrownBy(() -> rows("select ai_similarity(array(1F), array(1F, 2F))"))
         .hasStackTraceContaining("vectors of 1 and 2 numbers");
+    assertThatThrownBy(() -> rows("select ai_similarity(array(1F))"))
+        .isInstanceOf(org.apache.spark.sql.AnalysisException.class)
+        .hasMessageContaining("`ai_similarity`");
     assertThat(
             rows(
-                "select ai_similarity(ai_embed('a boat', 'tiny'), ai_embed('a boat', 'tiny')) > 0.999"))
+                "select ai_similarity(ai_embed('a boat', 'tiny'), ai_embed('a boat', 'tiny')) >"
+                    + " 0.999"))
         .containsExactly("[true]");
   }
 }
