@@ -67,10 +67,7 @@ def test_unknown_architecture(tmp_path, capsys):
     hf.UperNetConfig().save_pretrained(tmp_path / "model")
     status, error = run(capsys, "--model", tmp_path / "model", "--out", tmp_path / "pack")
     assert status == 1
-    assert (
-        "model_type: upernet (expected: one that transformers loads for feature-extraction or image-text-matching"
-        in error
-    )
+    assert "model_type: upernet (expected: one that transformers loads for autoencoding or feature-extraction" in error
     assert not (tmp_path / "pack").exists()
 
 

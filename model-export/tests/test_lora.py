@@ -51,13 +51,12 @@ def test_merged_weights_are_layers_beside_the_models_own(source, tmp_path, names
     folder = source("stable-diffusion")
     reference, merged = models(folder), models(folder)
     places = [("unet", UNET, 4), ("unet", CONV, 3), ("text_encoder", TEXT, 2)]
-    if alpha is not None:
-        places = places[:1]  # the names of kohya-ss's scripts, which give an alpha
+    kohya = {"unet": "lora_unet_", "text_encoder": "lora_te_text_model_"}  # names that come with an alpha
     state = {}
     for model, path, rank in places:
         layer = reference[model].get_submodule(path)
         down, up = weights(layer, rank)
-        key = f"{model}.{path}." if alpha is None else f"lora_unet_{path.replace('.', '_')}."
+        key = f"{model}.{path}." if alpha is None else f"{kohya[model]}{path.replace('.', '_')}."
         state |= {f"{key}{names[0]}.weight": down, f"{key}{names[1]}.weight": up}
         if alpha is not None:
             state[f"{key}alpha"] = torch.tensor(alpha)
@@ -67,8 +66,7 @@ def test_merged_weights_are_layers_beside_the_models_own(source, tmp_path, names
     merge(merged, Lora(str(tmp_path / "lora.safetensors"), 0.5))
     for actual, expected, untouched in zip(outputs(merged), outputs(reference), before, strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
-        if alpha is None:
-            assert not torch.allclose(actual, untouched, atol=1e-3)
+        assert not torch.allclose(actual, untouched, atol=1e-3)
 
 
 def test_weights_for_something_else_are_refused(source, tmp_path):
