@@ -10,6 +10,9 @@ import pytest
 from conftest import ROOT, SPARK_HOME
 
 CONF = ROOT / "conf"
+FIXTURES = ROOT / "inference/src/test/resources/fixtures"
+# Tasks that have no model in sample-data/ name one that users export; tests run a tiny one.
+TINY = {"match": "blip-matching"}
 JOBS = ["embed", "classify", "match", "generate", "caption", "render"]
 DEFAULTS = sorted(CONF.glob("spark-defaults-*.conf"))
 # Families of keys whose last parts are the user's.
@@ -68,8 +71,9 @@ def test_there_is_a_file_for_every_cluster_manager() -> None:
 
 @pytest.mark.parametrize("job", JOBS)
 def test_example_of_a_job(job: str) -> None:
+    model = ["--model", FIXTURES / TINY[job] / "pack"] if job in TINY else []
     run = subprocess.run(
-        [ROOT / "lakegen", job, "--config", CONF / f"{job}.yaml", "--output", "/tmp/lakegen-none", "--dry-run"],
+        [ROOT / "lakegen", job, "--config", CONF / f"{job}.yaml", *model, "--output", "/tmp/lakegen-none", "--dry-run"],
         cwd=ROOT,
         check=True,
         capture_output=True,

@@ -77,7 +77,7 @@ def gpus(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def submit(gpus: tuple, jar: Path, output: Path, *command: str, **settings: str) -> subprocess.Popen:
     log4j = output.parent / "log4j2.properties"
     log4j.write_text(
-        (ROOT / "conf/log4j2.properties").read_text().replace("rootLogger.level = warn", "rootLogger.level = info")
+        (ROOT / "conf/log4j2.properties").read_text().replace("rootLogger.level = error", "rootLogger.level = info")
         + "\nlogger.scorer.name = io.lakegen.spark\nlogger.scorer.level = debug\n"
     )
     conf = {

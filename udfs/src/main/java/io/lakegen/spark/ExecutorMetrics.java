@@ -6,10 +6,12 @@ import io.lakegen.model.ModelPool;
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * What the models of an executor did since it started.
@@ -21,6 +23,10 @@ import java.util.Map;
  *     device_nanos})
  */
 record ExecutorMetrics(String executor, Map<String, Long> values) implements Serializable {
+  /** What batches under way are worth so far falls again when they end: nothing to sum or plot. */
+  private static final Set<Counter> PUBLISHED =
+      EnumSet.complementOf(EnumSet.of(Counter.partialThousandths));
+
   private static final String MODEL_LOADS = "model_loads";
   private static final String FENCED_DEVICES = "fenced_devices";
   private static final String DEVICE_BUSY = "device_busy_nanos";
@@ -31,7 +37,7 @@ record ExecutorMetrics(String executor, Map<String, Long> values) implements Ser
   /** Names of all values. */
   static List<String> names() {
     List<String> names = new ArrayList<>();
-    for (Counter counter : Counter.values()) {
+    for (Counter counter : PUBLISHED) {
       names.add(name(counter));
     }
     names.add(MODEL_LOADS);
@@ -49,7 +55,7 @@ record ExecutorMetrics(String executor, Map<String, Long> values) implements Ser
   /** The values of this JVM. */
   static synchronized ExecutorMetrics now(String executor) {
     Map<String, Long> values = new HashMap<>();
-    COUNTERS.forEach((counter, value) -> values.put(name(counter), value));
+    PUBLISHED.forEach(counter -> values.put(name(counter), COUNTERS.getOrDefault(counter, 0L)));
     ModelPool<LoadedModel> pool = ExecutorModels.pool();
     values.put(MODEL_LOADS, (long) pool.loads());
     values.put(FENCED_DEVICES, (long) pool.fenced());
