@@ -1,10 +1,10 @@
 """Trains a small ConvLSTM (arXiv 1506.04214) to foretell the next frame of moving sprites, and measures it.
 
 A clip shows two garments of Fashion-MNIST, of 14 x 14 pixels, that move through a frame of 32 x 32 at constant speed
-and bounce off its edges; where both are, the brighter pixel is seen. The model sees five frames. Garments of the measured
-clips are held out. Minutes, not steps, are given, and the learning rate follows the clock. `grid.png` shows, of four
-clips: what was seen, what followed, and what was foretold, each foretold frame seen for the next. The last weights
-count: nothing is chosen on the held-out part.
+and bounce off its edges; where both are, the brighter pixel is seen. The model sees five frames. Garments of the
+measured clips are held out. Minutes, not steps, are given, and the learning rate follows the clock. `grid.png` shows,
+of four clips: what was seen, what followed, and what was foretold, each foretold frame seen for the next. The last
+weights count: nothing is chosen on the held-out part.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class Cell(torch.nn.Module):
 class Predictor(torch.nn.Module):
     """Two cells, on quarters of the frame as channels, over the frames."""
 
-    def __init__(self, width: int = 24):
+    def __init__(self, width: int = 16):
         super().__init__()
         self.width = width
         self.first = Cell(4, width)

@@ -23,14 +23,14 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize
 
 LATENT = 32
-WIDTH = 48
+WIDTH = 40
 
 
 class Generator(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.classes = torch.nn.Embedding(len(fashion.CLASSES), 16)
-        self.start = torch.nn.Linear(LATENT + 16, WIDTH * 16)
+        self.start = torch.nn.Sequential(torch.nn.Linear(LATENT + 16, WIDTH * 16), torch.nn.Unflatten(1, (WIDTH, 4, 4)))
         self.layers = torch.nn.Sequential(
             torch.nn.BatchNorm2d(WIDTH),
             torch.nn.ReLU(),
@@ -51,16 +51,16 @@ class Generator(torch.nn.Module):
 
     def forward(self, latent, label):
         start = self.start(torch.cat([latent, self.classes(label)], 1))
-        return torch.tanh(self.layers(start.view(-1, 48, 4, 4)))
+        return torch.tanh(self.layers(start))
 
 
 class Discriminator(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        widths = (1, 24, 40, 56)
+        widths = (1, 20, 32, 48)
         self.layers = torch.nn.ModuleList(torch.nn.Conv2d(before, after, 4, 2, 1) for before, after in pairwise(widths))
-        self.score = torch.nn.Linear(56 * 16, 1)
-        self.classes = torch.nn.Embedding(len(fashion.CLASSES), 56)
+        self.score = torch.nn.Linear(48 * 16, 1)
+        self.classes = torch.nn.Embedding(len(fashion.CLASSES), 48)
 
     def forward(self, image, label):
         hidden = image

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional as F
 
 LATENT = 16
-WIDTHS = (16, 32, 48)
+WIDTHS = (16, 24, 40)
 
 
 class Encoder(torch.nn.Module):

@@ -246,6 +246,26 @@ public record Render() implements TaskDefinition {
   }
 
   @Override
+  public OptionValues needed(PackSpec pack) {
+    DiffusionSpec spec = DiffusionSpec.read(pack.section(PACK_TASK, new Problems()));
+    List<Argument> columns = new ArrayList<>();
+    if (spec.conditions().contains(Condition.inpaint)) {
+      columns.addAll(List.of(IMAGE, MASK));
+    }
+    if (spec.conditions().contains(Condition.control)) {
+      columns.add(CONTROL);
+    }
+    if (spec.enlarges()) {
+      columns.add(IMAGE);
+    }
+    OptionValues options = OptionValues.NONE;
+    for (Argument column : columns) {
+      options = options.with(column.column(), column.name());
+    }
+    return options;
+  }
+
+  @Override
   public void check(OptionValues options, PackSpec pack, Problems problems) {
     DiffusionSpec spec = DiffusionSpec.read(pack.section(PACK_TASK, problems));
     boolean fromImages = options.has(IMAGE.column()) && !spec.enlarges();

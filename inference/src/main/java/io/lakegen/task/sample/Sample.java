@@ -114,13 +114,23 @@ public record Sample() implements TaskDefinition {
     }
   }
 
+  private static boolean takesLabels(PackSpec pack) {
+    return pack.tasks().contains(PACK_TASK)
+        && GeneratorSpec.read(pack.section(PACK_TASK, new Problems())).takesLabels();
+  }
+
+  @Override
+  public OptionValues needed(PackSpec pack) {
+    return takesLabels(pack)
+        ? OptionValues.NONE.with(LABEL.column(), LABEL.name())
+        : OptionValues.NONE;
+  }
+
   @Override
   public void check(OptionValues options, PackSpec pack, Problems problems) {
     PackSpec.require("image", pack.image(), problems);
     ImageMaker.check(pack, problems);
-    boolean labels =
-        pack.tasks().contains(PACK_TASK)
-            && GeneratorSpec.read(pack.section(PACK_TASK, new Problems())).takesLabels();
+    boolean labels = takesLabels(pack);
     if (labels && !options.has(LABEL.column())) {
       problems.add(
           LABEL.column().name(), "missing", "a column; the model paints images of a class");
