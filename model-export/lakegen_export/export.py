@@ -15,7 +15,7 @@ from .families.diffusion import recognise
 from .families.encoder import Pooling
 from .families.lora import Lora
 
-OPTIONS = ("pooling", "heat_map_layer", "lora")
+OPTIONS = ("pooling", "attention_layer", "heat_map_layer", "lora")
 """The fields of a request that only some families take."""
 
 
@@ -33,6 +33,7 @@ class Request:
     licence: str | None = None
     pooling: Pooling | None = None
     lora: Lora | None = None
+    attention_layer: int | None = None
     heat_map_layer: int | None = None
 
 
@@ -59,7 +60,8 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
     family = family_class.build(request, where, tokenizer and tokenizer.tokenizer, **options)
     if request.dtype is None:
         request = replace(request, dtype=measure.fastest(family, request.engine, report))
-    tokenizer = tokenizer and tokenizer.within(family.context)
+    if tokenizer is not None:
+        tokenizer = tokenizer.within(family.context)
     processor = source.image_processor(where) if family.images else None
     manifest = _manifest(request, family, checkpoint, where, tokenizer)
     if processor is not None:
@@ -118,7 +120,7 @@ def _manifest(
         "family": checkpoint.name,
         "engine": request.engine,
         "dtype": str(request.dtype).removeprefix("torch."),
-        **({"tokenizer": tokenizer.manifest(family.chat_template())} if tokenizer is not None else {}),
+        **({} if tokenizer is None else {"tokenizer": tokenizer.manifest(family.chat_template())}),
         **family.manifest(),
         "source": {
             "id": Path(request.model).name if local else request.model,

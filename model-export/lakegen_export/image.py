@@ -13,7 +13,29 @@ from .golden import Step
 MAX_LEVELS = 3.0
 MEAN_LEVELS = 0.25
 
-_BILINEAR, _BICUBIC = 2, 3
+_NEAREST, _BILINEAR, _BICUBIC = 0, 2, 3
+
+
+def _convnext(processor) -> tuple[dict, dict | None]:
+    """What the processor of ConvNeXT and ResNet does in place of its `size`: a margin that it cuts off, or no crop."""
+    shortest = int(processor.size["shortest_edge"])
+    square = {"height": shortest, "width": shortest}
+    return ({"shortest_edge": int(shortest / processor.crop_pct)}, square) if shortest < 384 else (square, None)
+
+
+def _steps(count: int, size: int) -> torch.Tensor:
+    """PIL adds steps up, and what they round to on the way decides at a pixel's edge."""
+    # A script would round a number that is assigned to an element to float32.
+    first = torch.full([1], 0.5 * (size / count), dtype=torch.float64)
+    steps = torch.cat([first, torch.full([count - 1], size / count, dtype=torch.float64)])
+    return steps.cumsum(0).to(torch.int64).clamp(max=size - 1)
+
+
+def nearest(picture: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """[1, 3, H, W] -> [1, 3, h, w]: the pixel in the middle of what each new one covers, as PIL's `NEAREST`."""
+    rows, columns = _steps(height, picture.size(2)), _steps(width, picture.size(3))
+    rows, columns = rows.to(picture.device), columns.to(picture.device)
+    return picture.index_select(2, rows).index_select(3, columns)
 
 
 class Preprocess(torch.nn.Module):
@@ -26,6 +48,8 @@ class Preprocess(torch.nn.Module):
     def __init__(self, processor):
         super().__init__()
         size, crop = processor.size, processor.crop_size if processor.do_center_crop else None
+        if getattr(processor, "crop_pct", None) is not None:
+            size, crop = _convnext(processor)
         self.shortest = int(size.get("shortest_edge") or 0)
         self.height = int(size.get("height") or self.shortest)
         self.width = int(size.get("width") or self.shortest)
@@ -33,11 +57,11 @@ class Preprocess(torch.nn.Module):
             raise ValueError(f"image size: {size} (expected: height and width, or shortest_edge)")
         if self.shortest and (crop is None or crop["height"] > self.shortest or crop["width"] > self.shortest):
             raise ValueError(f"crop_size: {crop} (expected: a crop within shortest_edge, for pictures of one size)")
-        if crop is not None and not self.shortest and dict(crop) != dict(size):
-            raise ValueError(f"crop_size: {crop} (expected: the resized size, or none)")
-        if int(processor.resample) not in (_BILINEAR, _BICUBIC):
-            raise ValueError(f"resample: {processor.resample} (expected: 2, bilinear, or 3, bicubic)")
-        self.bicubic = int(processor.resample) == _BICUBIC
+        if crop is not None and (crop["height"] > self.height or crop["width"] > self.width):
+            raise ValueError(f"crop_size: {crop} (expected: a crop within the resized size, or none)")
+        self.resample = int(processor.resample)
+        if self.resample not in (_NEAREST, _BILINEAR, _BICUBIC):
+            raise ValueError(f"resample: {self.resample} (expected: 0, nearest, 2, bilinear, or 3, bicubic)")
         self.crop_height = int(crop["height"]) if crop is not None else self.height
         self.crop_width = int(crop["width"]) if crop is not None else self.width
         self.factor = float(processor.rescale_factor) if processor.do_rescale else 1.0
@@ -47,9 +71,17 @@ class Preprocess(torch.nn.Module):
 
     @staticmethod
     def normalisation(processor) -> tuple[list[float], list[float]]:
-        if not processor.do_normalize:
-            return [0.0] * 3, [1.0] * 3
-        return [float(value) for value in processor.image_mean], [float(value) for value in processor.image_std]
+        """The mean and standard deviation that come to all that the processor does with values in 0..1."""
+        mean, std = [0.0] * 3, [1.0] * 3
+        if processor.do_normalize:
+            mean = [float(value) for value in processor.image_mean]
+            std = [float(value) for value in processor.image_std]
+        # EfficientNet's: values in -1..1, and a second division.
+        if getattr(processor, "rescale_offset", False):
+            mean = [value + 1 for value in mean]
+        if getattr(processor, "include_top", False):
+            std = [one * float(other) for one, other in zip(std, processor.image_std, strict=True)]
+        return mean, std
 
     def forward(self, image):
         height, width = self.height, self.width
@@ -60,7 +92,9 @@ class Preprocess(torch.nn.Module):
             else:
                 width = int(self.shortest * columns / rows)
         picture = image.permute(2, 0, 1).unsqueeze(0)
-        if self.bicubic:
+        if self.resample == 0:
+            picture = nearest(picture, height, width)
+        elif self.resample == 3:
             picture = torch.ops.aten._upsample_bicubic2d_aa(picture, [height, width], False, None, None)
         else:
             picture = torch.ops.aten._upsample_bilinear2d_aa(picture, [height, width], False, None, None)

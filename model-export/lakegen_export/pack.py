@@ -31,9 +31,9 @@ def write(
 ) -> dict[str, Difference]:
     """Traces, saves, loads and compares every graph, then writes `golden.json` and, last, `pack.json`.
 
-    `manifest` holds the keys of `pack.json` but those for graphs, checksums and format; a model without texts has no
-    tokenizer, and `processor` is an image processor or None. Raises ValueError, and leaves no folder, when a graph
-    differs from the reference beyond the tolerance of the dtype. Gives the differences by graph.
+    `manifest` holds the keys of `pack.json` but those for graphs, checksums and format; `tokenizer` and `processor`, an
+    image processor, may be None. Raises ValueError, and leaves no folder, when a graph differs from the reference
+    beyond the tolerance of the dtype. Gives the differences by graph.
     """
     out.mkdir(parents=True)
     try:
@@ -52,7 +52,7 @@ def write(
         if tokenizer is not None:
             tokenizer.write(out)
             document["tokenizer"] = tokenizer.golden()
-        document |= family.golden(document.get("tokenizer", []))
+            document |= family.golden(document["tokenizer"])
         _write_json(out / "golden.json", document, indent=None)
         sums = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
         _write_json(out / "pack.json", {"format": FORMAT, **manifest, "graphs": files, "sha256": sums}, indent=1)

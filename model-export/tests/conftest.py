@@ -40,6 +40,24 @@ CLASSIFIERS = {
 }
 BUILDERS |= {name: (build, None, None) for name, (build, _) in CLASSIFIERS.items()}
 
+ANSWERERS = {
+    "bert-answers": (tiny.bert_answers, tiny.BERT_QUESTIONS),
+    "distilbert-answers": (tiny.distilbert_answers, tiny.DISTILBERT_PAIRS),
+    "roberta-answers": (tiny.roberta_answers, tiny.ROBERTA_QUESTIONS),
+}
+IMAGE_CLASSIFIERS = {
+    "vit-classes": (tiny.vit_classes, tiny.vit_processor),
+    "deit-classes": (tiny.deit_classes, tiny.deit_processor),
+    "swin-classes": (tiny.swin_classes, tiny.vit_processor),
+    "convnext-classes": (tiny.convnext_classes, tiny.convnext_processor),
+    "resnet-classes": (tiny.resnet_classes, tiny.convnext_processor),
+    "efficientnet-classes": (tiny.efficientnet_classes, tiny.efficientnet_processor),
+}
+DUAL = {"clip": (tiny.clip, tiny.git_processor), "siglip": (tiny.siglip, tiny.siglip_processor)}
+BUILDERS |= {name: (build, None, None) for name, (build, _) in ANSWERERS.items()}
+BUILDERS |= {name: (*parts, None) for name, parts in {**IMAGE_CLASSIFIERS, **DUAL}.items()}
+BUILDERS["dinov2"] = tiny.dinov2, tiny.dinov2_processor, None
+
 # Names of the inputs in the order that Java passes them in.
 DECODER = ["input_ids", "slots", "last", "cache"]
 CROSS_DECODER = [*DECODER, "cross", "mask"]
@@ -53,8 +71,18 @@ INPUTS = {
         "match": ["input_ids", "attention_mask", "hidden", "feature"],
         "heat_map": ["input_ids", "attention_mask", "hidden", "feature"],
     },
-    "encoder": {"model": ["input_ids", "attention_mask"]},
-    "classifier": {"model": ["input_ids", "attention_mask", "token_type_ids"]},
+    "encoder": {"model": ["input_ids", "attention_mask"], "attention": ["input_ids", "attention_mask"]},
+    "pairs": {"model": ["input_ids", "attention_mask", "token_type_ids"]},
+    "pictures": {"model": ["pixels"]},
+    "dual": {"image": ["pixels"], "text": ["input_ids", "attention_mask"]},
+}
+TASK_KINDS = {
+    "text-classification": "pairs",
+    "question-answering": "pairs",
+    "image-classification": "pictures",
+    "image-feature-extraction": "pictures",
+    "zero-shot-image-classification": "dual",
+    "image-text-matching": "matching",
 }
 KINDS = {
     "git": "git",
@@ -69,7 +97,6 @@ KINDS = {
     "distilbert": "encoder",
     "roberta": "encoder",
 }
-TASK_KINDS = {"text-classification": "classifier", "image-text-matching": "matching"}
 
 PICTURES = {
     "stable-diffusion": tiny.stable_diffusion,
@@ -134,9 +161,13 @@ def source(tmp_path_factory) -> Callable[..., Path]:
                 tiny.save(PICTURES[name](1, tokenizer), folder)
             else:
                 build, processor, pooling = BUILDERS[name]
-                _, pairs = CLASSIFIERS.get(name, (None, {}))
+                _, pairs = {**CLASSIFIERS, **ANSWERERS}.get(name, (None, {}))
                 enclose = name not in ("gpt2", "llama", "mistral", "qwen2")
                 tokenizer = tiny.byte_level_bpe(320, enclose, **pairs)
+                if name in IMAGE_CLASSIFIERS or name == "dinov2":
+                    tokenizer = None
+                if name in ("clip", "siglip"):
+                    tokenizer = getattr(tiny, f"{name}_tokenizer")()
                 tiny.save(build(1), folder, tokenizer, processor and processor(), pooling)
             found[name] = folder
         return found[name]

@@ -13,6 +13,7 @@ from lakegen_export import __main__ as command
 from lakegen_export import families, measure
 from lakegen_export.export import Request, export
 from lakegen_export.families import causal
+from lakegen_export.families.answerer import Answerer
 from lakegen_export.families.classifier import Classifier
 from lakegen_export.families.encoder import Encoder, Pooling
 from lakegen_export.families.git import Git
@@ -67,7 +68,10 @@ def test_unknown_architecture(tmp_path, capsys):
     hf.UperNetConfig().save_pretrained(tmp_path / "model")
     status, error = run(capsys, "--model", tmp_path / "model", "--out", tmp_path / "pack")
     assert status == 1
-    assert "model_type: upernet (expected: one that transformers loads for autoencoding or feature-extraction" in error
+    assert (
+        "model_type: upernet (expected: one that transformers loads for autoencoding or feature-extraction or "
+        "image-classification or image-feature-extraction or image-text-matching" in error
+    )
     assert not (tmp_path / "pack").exists()
 
 
@@ -84,10 +88,13 @@ def test_an_encoder_of_pictures_alone_is_refused(tmp_path, capsys):
         (
             "gpt2",
             ["--task", "image-to-text"],
-            "task: image-to-text (expected: feature-extraction or text-classification or text-generation for gpt2)",
+            "task: image-to-text (expected: feature-extraction or question-answering or text-classification or "
+            "text-generation for gpt2)",
         ),
         ("gpt2", ["--engine", "OnnxRuntime"], "engine: OnnxRuntime (expected: PyTorch for gpt2)"),
         ("gpt2", ["--pooling", "mean"], "pooling: mean (expected: none for text-generation)"),
+        ("gpt2", ["--attention-layer", "1"], "attention_layer: 1 (expected: none for text-generation)"),
+        ("bert", ["--pooling", "cls", "--attention-layer", "2"], "attention_layer: 2 (expected: 0 to 1)"),
         ("blip", ["--heat-map-layer", "1"], "heat_map_layer: 1 (expected: none for image-to-text)"),
         ("blip-matching", ["--heat-map-layer", "-1"], "heat_map_layer: -1 (expected: 0 to 3)"),
         (
@@ -144,6 +151,7 @@ def test_encoder_without_pooling_needs_the_option(source, tmp_path, capsys):
         (None, ["BertForMaskedLM"], Encoder),
         (None, ["BertForPreTraining"], Encoder),
         (None, ["BertForSequenceClassification"], Classifier),
+        (None, ["BertForQuestionAnswering"], Answerer),
         ("feature-extraction", ["BertForSequenceClassification"], Encoder),
         ("text-classification", ["BertModel"], Classifier),
     ],
@@ -157,7 +165,7 @@ def test_the_checkpoint_chooses_among_the_tasks_of_its_architecture(task, archit
 )
 def test_a_checkpoint_that_tells_no_task_needs_the_option(architectures):
     message = f"task: not given, architectures: {', '.join(architectures)} "
-    with pytest.raises(ValueError, match=re.escape(message + "(expected: --task feature-extraction or text-class")):
+    with pytest.raises(ValueError, match=re.escape(message + "(expected: --task feature-extraction or question-ans")):
         families.choose("bert", None, architectures)
 
 

@@ -6,6 +6,7 @@ import torch
 import transformers as hf
 from PIL import Image
 
+from fixtures import tiny
 from lakegen_export import graphs, image
 from lakegen_export.pack import load
 
@@ -17,6 +18,14 @@ PROCESSORS = {
     "clip-full-size": hf.CLIPImageProcessorPil,
     "blip": lambda: hf.BlipImageProcessorPil(size={"height": 48, "width": 40}),
     "vit-bilinear": lambda: hf.ViTImageProcessorPil(size={"height": 32, "width": 32}),
+    "vit-nearest": lambda: hf.ViTImageProcessorPil(size={"height": 32, "width": 24}, resample=0),
+    "deit-crop": tiny.deit_processor,
+    "convnext-margin": tiny.convnext_processor,
+    "convnext-square": lambda: hf.ConvNextImageProcessorPil(size={"shortest_edge": 384}),
+    "efficientnet": tiny.efficientnet_processor,
+    "efficientnet-offset": lambda: hf.EfficientNetImageProcessorPil(
+        size={"height": 32, "width": 32}, rescale_offset=True, include_top=False, rescale_factor=1 / 127.5
+    ),
     "plain": lambda: hf.ViTImageProcessorPil(size={"height": 20, "width": 20}, do_normalize=False),
 }
 
@@ -58,7 +67,7 @@ def test_hard_edges_agree_on_average(pair):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"resample": 0}, r"resample: 0 \(expected: 2, bilinear, or 3, bicubic\)"),
+        ({"resample": 1}, r"resample: 1 \(expected: 0, nearest, 2, bilinear, or 3, bicubic\)"),
         ({"size": {"shortest_edge": 32, "longest_edge": 64}}, "expected: height and width, or shortest_edge"),
         ({"do_resize": False}, "expected: height and width, or shortest_edge"),
         ({"size": {"shortest_edge": 16}, "crop_size": {"height": 32, "width": 32}}, "a crop within shortest_edge"),

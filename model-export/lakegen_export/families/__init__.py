@@ -4,17 +4,20 @@ from collections.abc import Sequence
 
 from transformers.models.auto import modeling_auto as auto
 
+from .answerer import Answerer
 from .autoencoder import AutoencoderKl
 from .base import Family, Graph
 from .causal import Causal
 from .classifier import Classifier
 from .contract import CONTRACTS
 from .diffusion import PIPELINES
+from .dual import Dual
 from .encoder import Encoder
 from .git import Git
 from .image_prefix import ImagePrefix
 from .matching import Matcher
 from .text_cross import Seq2Seq
+from .vision import ImageClassifier, ImageEncoder
 from .vision_cross import Blip, VisionEncoderDecoder
 
 # An architecture's name is its `model_type`, of a diffusers pipeline Lakegen's own; it has a line for each task.
@@ -23,10 +26,13 @@ FAMILIES: dict[tuple[str, str], type[Family]] = {
     for name, family in (
         ("blip", Blip),
         ("blip", Matcher),
+        ("clip", Dual),
+        ("dinov2", ImageEncoder),
         ("git", Git),
         (AutoencoderKl.name, AutoencoderKl),
         *CONTRACTS.items(),
         *((family.name, family) for family in PIPELINES),
+        ("siglip", Dual),
         ("vision-encoder-decoder", VisionEncoderDecoder),
     )
 }
@@ -38,6 +44,8 @@ GENERAL: tuple[tuple[type[Family], dict], ...] = (
     (Seq2Seq, auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES),
     (Encoder, auto.MODEL_MAPPING_NAMES),
     (Classifier, auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES),
+    (Answerer, auto.MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES),
+    (ImageClassifier, auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES),
     (ImagePrefix, auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES),
 )
 

@@ -35,7 +35,7 @@ class Family(ABC):
     engines: ClassVar[tuple[str, ...]] = ("PyTorch",)
     images: ClassVar[bool] = False
     texts: ClassVar[bool] = True
-    """Whether it reads or writes texts, and so has a tokenizer."""
+    """Whether it has a tokenizer."""
 
     measured: ClassVar[bool] = True
     """Whether its speed in each dtype can be compared, for `--dtype auto`."""
@@ -50,7 +50,7 @@ class Family(ABC):
     """How the model classes end whose checkpoints are for this family, where its architecture has other tasks too."""
 
     context: int
-    """Longest sequence in tokens."""
+    """Longest sequence in tokens, of a family with a tokenizer."""
 
     def __init__(self, reference: Any, dtype: torch.dtype):
         self.reference = reference
@@ -63,7 +63,10 @@ class Family(ABC):
 
     @classmethod
     def build(cls, request: "Request", source: str, tokenizer: Any, **kwargs) -> Self:
-        """The family around the model at `source`, a folder or hub id; ValueError where it can't be served."""
+        """The family around the model at `source`, a folder or hub id; ValueError where it can't be served.
+
+        `tokenizer` is None where the family has none.
+        """
         return cls(cls.load(source, **kwargs), request.dtype)
 
     @staticmethod
@@ -110,6 +113,14 @@ def load_trained(auto: Any, purpose: str, source: str, **kwargs) -> Any:
             f"weights: {', '.join(unfit)} missing or of another shape (expected: a model trained to {purpose})"
         )
     return model.eval()
+
+
+def names(config: Any) -> list[str]:
+    """The names of a classifier's labels in the order of its logits; ValueError where one has none."""
+    labels = [config.id2label.get(number) for number in range(config.num_labels)]
+    if not labels or not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"id2label: {config.id2label} (expected: a name for each of the ids 0, 1, 2 ...)")
+    return labels
 
 
 def fold_quick_gelu(model: torch.nn.Module) -> None:

@@ -2,6 +2,8 @@
 
     model: input_ids int64 [B, T], attention_mask int64 [B, T] (0: right padding)
            -> hidden float32 [B, T, hidden], zeros at padding
+    attention: the same inputs -> hidden, weights float32 [B, T, T]: of each token for each token, mean of the heads of
+           one layer, zeros at padding
 
 Pooling over the tokens that the mask shows, and normalisation, are the caller's work. Causal models serve too, such as
 those that pool the last token.
@@ -10,8 +12,9 @@ those that pool the last token.
 import copy
 import inspect
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
@@ -82,6 +85,19 @@ class _Model(torch.nn.Module):
         return hidden.float() * attention_mask[:, :, None]
 
 
+class _Attention(_Model):
+    def __init__(self, model, pad: int, layer: int):
+        super().__init__(model, pad)
+        self.layer = layer
+
+    def forward(self, input_ids, attention_mask):
+        options = {**self.options, "output_attentions": True}
+        found = call(self.model, self.pad, input_ids, attention_mask, **options)
+        weights = found.attentions[self.layer].float().mean(1)
+        shown = attention_mask[:, :, None]
+        return found.last_hidden_state.float() * shown, weights * shown * attention_mask[:, None, :]
+
+
 class BertType(Family):
     """What the families around such models share: padding, and the inputs that show what holds."""
 
@@ -131,9 +147,69 @@ class BertType(Family):
         return found
 
 
+class _PairModel(torch.nn.Module):
+    def __init__(self, model, pad: int, types: bool, output: Callable[[Any], torch.Tensor]):
+        super().__init__()
+        self.model = model
+        self.pad = pad
+        self.types = types
+        self.output = output
+        self.options = traits.without_cache(model)
+
+    def forward(self, input_ids, attention_mask, token_type_ids):
+        options = {"token_type_ids": token_type_ids, **self.options} if self.types else self.options
+        found = self.output(call(self.model, self.pad, input_ids, attention_mask, **options)).float()
+        return found * attention_mask[:, None, :] if found.dim() > 2 else found
+
+
+class PairType(BertType):
+    """What the families share that read texts or pairs of texts and have a head of their own.
+
+    model: input_ids int64 [B, T], attention_mask int64 [B, T] (0: right padding), token_type_ids int64 [B, T] as
+           the tokenizer gives them (0: first text, 1: second; either at padding) -> `output`
+
+    A model that transformers gives no token types ignores them; ONNX then drops this input.
+    """
+
+    types: bool
+
+    @abstractmethod
+    def output(self, found: Any) -> torch.Tensor:
+        """The output of the graph, from what the model gives."""
+
+    def takes_types(self, tokenizer: Any) -> bool:
+        """Whether transformers' pipelines give token types to the model; ValueError where Java reads otherwise."""
+        for side in ("truncation_side", "padding_side"):
+            if getattr(tokenizer, side) != "right":
+                raise ValueError(f"{side}: {getattr(tokenizer, side)} (expected: right)")
+        given = "token_type_ids" in tokenizer.model_input_names
+        return given and getattr(self.reference.config, "type_vocab_size", 1) > 1
+
+    def pair_graph(self, outputs: dict[str, dict[int, str]]) -> dict[str, Graph]:
+        model = copy.deepcopy(self.reference).to(self.dtype)
+        return {"model": Graph(_PairModel(model, self.pad, self.types, self.output), self.example(), outputs)}
+
+    def inputs(self, lengths):
+        """Every other row is a pair."""
+        longest = max(lengths)
+        first = [length if row % 2 else length // 2 for row, length in enumerate(lengths)]
+        types = [[0] * one + [1] * (longest - one) for one in first]
+        return [*super().inputs(lengths), golden.data("token_type_ids", torch.tensor(types))]
+
+    def answer(self, input_ids, attention_mask, token_type_ids):
+        # Each alone, and zeros at padding where there is an output for each token.
+        rows = []
+        for ids, mask, types in zip(input_ids, attention_mask, token_type_ids, strict=True):
+            length = int(mask.sum())
+            options = {"token_type_ids": types[None, :length]} if self.types else {}
+            row = self.output(self.reference(input_ids=ids[None, :length], **options)).float()
+            rows.append(torch.nn.functional.pad(row, (0, len(ids) - length)) if row.dim() > 2 else row)
+        return torch.cat(rows)
+
+
 class Encoder(BertType):
     task: ClassVar[str] = "feature-extraction"
-    options: ClassVar[tuple[str, ...]] = ("pooling",)
+    options: ClassVar[tuple[str, ...]] = ("pooling", "attention_layer")
     # Heads of pretraining are dropped: sentence-transformers often starts from a checkpoint that has one.
     heads: ClassVar[tuple[str, ...]] = ("Model", "ForMaskedLM", "ForPreTraining")
 
@@ -145,7 +221,7 @@ class Encoder(BertType):
                 "pooling: unknown, the model has no modules.json of sentence-transformers "
                 f"(expected: --pooling {' or '.join(Pooling.MODES)})"
             )
-        return cls(cls.load(source, **kwargs), request.dtype, pooling)
+        return cls(cls.load(source, **kwargs), request.dtype, pooling, request.attention_layer)
 
     @staticmethod
     def load(source, **kwargs):
@@ -157,15 +233,59 @@ class Encoder(BertType):
             raise ValueError(f"model: {type(model).__name__} (expected: an encoder of texts, which reads input_ids)")
         return model
 
-    def __init__(self, reference, dtype, pooling: Pooling):
+    def __init__(self, reference, dtype, pooling: Pooling, attention_layer: int | None = None):
         super().__init__(reference, dtype)
         self.pooling = pooling
+        self.layer = attention_layer
+        if attention_layer is not None:
+            # The faster kinds of attention never hold the weights.
+            self.eager = copy.deepcopy(reference)
+            self.eager.set_attn_implementation("eager")
+            self._check_layer()
         if pooling.max_length is not None:
             self.context = min(self.context, pooling.max_length)
 
+    def _check_layer(self) -> None:
+        with torch.no_grad():
+            found = self.eager(input_ids=torch.tensor([[1, 2]]), output_attentions=True)
+        layers = getattr(found, "attentions", None) or ()
+        if not layers or any(layer is None or layer.dim() != 4 for layer in layers):
+            raise ValueError(
+                f"attention_layer: {self.layer} (expected: none, {type(self.reference).__name__} gives no attention "
+                "weights)"
+            )
+        if not 0 <= self.layer < len(layers):
+            raise ValueError(f"attention_layer: {self.layer} (expected: 0 to {len(layers) - 1})")
+
     def graphs(self):
+        hidden = {"last_hidden_state": {0: "batch", 1: "length"}}
         module = _Model(copy.deepcopy(self.reference).to(self.dtype), self.pad)
-        return {"model": Graph(module, self.example(), {"last_hidden_state": {0: "batch", 1: "length"}})}
+        found = {"model": Graph(module, self.example(), hidden)}
+        if self.layer is not None:
+            module = _Attention(copy.deepcopy(self.eager).to(self.dtype), self.pad, self.layer)
+            outputs = {**hidden, "attention": {0: "batch", 1: "length", 2: "length"}}
+            found["attention"] = Graph(module, self.example(), outputs)
+        return found
+
+    def sessions(self):
+        found = super().sessions()
+        if self.layer is not None:
+            for steps in found:
+                values = steps[0].inputs
+                weights = self.weights(*map(golden.tensor, values))
+                steps.append(Step("attention", values, [*steps[0].outputs, weights], steps[0].shows))
+        return found
+
+    def weights(self, input_ids, attention_mask) -> torch.Tensor:
+        """[B, T, T]: the weights of the layer in each row alone, mean of the heads, zeros at padding."""
+        rows = []
+        for ids, mask in zip(input_ids, attention_mask, strict=True):
+            length = int(mask.sum())
+            with torch.no_grad():
+                found = self.eager(input_ids=ids[None, :length], output_attentions=True)
+            weights = found.attentions[self.layer][0].mean(0)
+            rows.append(torch.nn.functional.pad(weights, (0, len(ids) - length) * 2))
+        return torch.stack(rows)
 
     def answer(self, input_ids, attention_mask):
         # Each alone: what a model makes of padding is its own affair, and hidden from who pools.
@@ -177,11 +297,12 @@ class Encoder(BertType):
         return torch.stack(rows)
 
     def section(self):
-        return {
+        section = {
             "pooling": self.pooling.mode,
             "normalize": self.pooling.normalize,
             "dimension": self.reference.config.get_text_config().hidden_size,
         }
+        return section if self.layer is None else {**section, "attentionLayer": self.layer}
 
     def golden(self, texts):
         return {"embeddings": [{"text": one["text"], "values": self.embedding(one["ids"]).tolist()} for one in texts]}

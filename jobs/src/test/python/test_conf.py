@@ -13,9 +13,9 @@ from conftest import ROOT, SPARK_HOME
 CONF = ROOT / "conf"
 FIXTURES = ROOT / "inference/src/test/resources/fixtures"
 # Tasks that have no model in sample-data/ name one that users export; tests run a tiny one.
-TINY = {"match": "blip-matching"}
+TINY = {"answer": "distilbert-answers", "match": "blip-matching"}
 JOBS = [
-    *("embed", "classify", "match", "generate", "caption", "render"),
+    *("embed", "classify", "answer", "match", "generate", "caption", "render"),
     *("encode", "decode", "sample", "next-frame"),
 ]
 DEFAULTS = sorted(CONF.glob("spark-defaults-*.conf"))

@@ -1,6 +1,7 @@
 package io.lakegen;
 
 import io.lakegen.task.TaskDefinition;
+import io.lakegen.task.answer.Answer;
 import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
 import io.lakegen.task.decode.Decode;
@@ -21,6 +22,7 @@ public final class Tasks {
       List.of(
           new Embed(),
           new Classify(),
+          new Answer(),
           new Match(),
           new Generate(),
           new Caption(),

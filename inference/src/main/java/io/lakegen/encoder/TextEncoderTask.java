@@ -1,18 +1,15 @@
 package io.lakegen.encoder;
 
 import ai.djl.huggingface.tokenizers.Encoding;
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDList;
-import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
-import io.lakegen.model.Graph;
+import io.lakegen.encoder.TextGraph.Output;
+import io.lakegen.encoder.TextGraph.Sequence;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackSpec;
 import io.lakegen.problem.Problems;
+import io.lakegen.task.Result;
 import io.lakegen.task.RowException;
 import io.lakegen.task.Task;
 import java.io.IOException;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -21,16 +18,10 @@ import java.util.List;
  * budget counts tokens.
  */
 public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens, O> {
-  /** libtorch keeps memory for every new shape; ONNX Runtime does not and is spared the padding. */
-  private static final int TORCH_LENGTH_STEP = 16;
-
   /** Stays the caller's to close. */
   protected final LoadedModel model;
 
-  private final Graph graph;
-  private final List<String> inputNames;
-  private final int maxLength;
-  private final int lengthStep;
+  private final TextGraph graph;
 
   /**
    * A text, or a pair of them, as the model reads it.
@@ -43,35 +34,51 @@ public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens,
   public record Tokens(Object source, long[] ids, long[] types, boolean truncated) {}
 
   /**
-   * What the graph gave.
-   *
-   * @param values of its first output, flat
-   * @param length tokens of a row, padding included
-   */
-  public record Output(float[] values, int length) {}
-
-  /**
    * A task on a loaded model.
    *
    * @param inputNames the graph's inputs in their order where it is TorchScript; an ONNX graph
    *     names its own
    */
   protected TextEncoderTask(LoadedModel model, List<String> inputNames) {
+    this(model, "model", inputNames);
+  }
+
+  /**
+   * A task on a graph of a loaded model.
+   *
+   * @param role of the graph in the pack
+   * @param inputNames see {@link TextGraph}
+   */
+  protected TextEncoderTask(LoadedModel model, String role, List<String> inputNames) {
     this.model = model;
-    this.graph = model.graph("model");
-    this.inputNames = graph.inputNames().isEmpty() ? inputNames : graph.inputNames();
-    PackSpec spec = model.pack().spec();
-    this.maxLength = spec.tokenizer().orElseThrow().maxLength();
-    this.lengthStep = spec.engine() == PackSpec.EngineName.PyTorch ? TORCH_LENGTH_STEP : 1;
+    this.graph = new TextGraph(model, role, inputNames);
+  }
+
+  /** The columns that tell how a text was read. */
+  public static List<Result> results() {
+    return List.of(
+        new Result(
+            "token_count",
+            Result.Type.INT,
+            "of texts: tokens given to the model, special tokens included"),
+        new Result(
+            "truncated",
+            Result.Type.BOOLEAN,
+            "of texts: whether the text had more tokens than the model takes"));
   }
 
   /** Checks whether a pack has what an encoder needs. */
   public static void check(PackSpec pack, Problems problems) {
+    check(pack, "model", problems);
+  }
+
+  /** Checks whether a pack has a tokenizer and the graph of a role. */
+  public static void check(PackSpec pack, String role, Problems problems) {
     if (pack.tokenizer().isEmpty()) {
       problems.add("model: tokenizer", "missing", "a pack with a tokenizer");
     }
-    if (!pack.graphs().containsKey("model")) {
-      problems.add("model: graphs", pack.graphs().keySet(), "a graph of the role model");
+    if (!pack.graphs().containsKey(role)) {
+      problems.add("model: graphs", pack.graphs().keySet(), "a graph of the role " + role);
     }
   }
 
@@ -105,8 +112,7 @@ public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens,
 
   @Override
   public final int cost(Tokens tokens) {
-    int rounded = (tokens.ids().length + lengthStep - 1) / lengthStep * lengthStep;
-    return Math.max(tokens.ids().length, Math.min(maxLength, rounded));
+    return graph.paddedLength(tokens.ids().length);
   }
 
   @Override
@@ -121,37 +127,6 @@ public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens,
 
   /** Runs the graph on rows of any length. */
   protected final Output run(List<Tokens> batch) {
-    int length = batch.stream().mapToInt(this::cost).max().orElseThrow();
-    long[] ids = new long[batch.size() * length];
-    long[] mask = new long[ids.length];
-    long[] types = new long[ids.length];
-    for (int i = 0; i < batch.size(); i++) {
-      Tokens row = batch.get(i);
-      System.arraycopy(row.ids(), 0, ids, i * length, row.ids().length);
-      System.arraycopy(row.types(), 0, types, i * length, row.types().length);
-      Arrays.fill(mask, i * length, i * length + row.ids().length, 1);
-    }
-    try (NDManager manager = model.newManager()) {
-      Shape shape = new Shape(batch.size(), length);
-      NDList inputs = new NDList();
-      for (String name : inputNames) {
-        NDArray array =
-            manager.create(
-                switch (name) {
-                  case "input_ids" -> ids;
-                  case "attention_mask" -> mask;
-                  case "token_type_ids" -> types;
-                  default ->
-                      throw new IllegalStateException(
-                          "graph input: "
-                              + name
-                              + " (expected: input_ids, attention_mask or token_type_ids)");
-                },
-                shape);
-        array.setName(name);
-        inputs.add(array);
-      }
-      return new Output(graph.run(inputs).head().toFloatArray(), length);
-    }
+    return graph.run(batch.stream().map(t -> new Sequence(t.ids(), t.types())).toList());
   }
 }

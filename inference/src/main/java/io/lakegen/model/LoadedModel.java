@@ -5,6 +5,7 @@ import ai.djl.huggingface.tokenizers.Encoding;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.ndarray.NDManager;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -24,6 +25,7 @@ public final class LoadedModel implements AutoCloseable {
   private final Map<String, Graph> graphs = new LinkedHashMap<>();
   private final Map<Object, Object> shared = new ConcurrentHashMap<>();
   private HuggingFaceTokenizer tokenizer;
+  private HuggingFaceTokenizer wholeTokenizer;
 
   private LoadedModel(ModelPack pack, Device device) {
     this.pack = pack;
@@ -51,15 +53,7 @@ public final class LoadedModel implements AutoCloseable {
       }
       if (pack.spec().tokenizer().isPresent()) {
         PackSpec.Tokenizer spec = pack.spec().tokenizer().get();
-        model.tokenizer =
-            // Without it DJL would cut every text at 512 tokens.
-            HuggingFaceTokenizer.builder(
-                    Map.of("modelMaxLength", Integer.toString(spec.maxLength())))
-                .optTokenizerPath(pack.file(spec.file()))
-                .optTruncation(true)
-                .optMaxLength(spec.maxLength())
-                .optPadding(false)
-                .build();
+        model.tokenizer = tokenizer(pack, spec, spec.maxLength(), true);
       }
       // TorchScript is code: what was put in a file's place while the engine read it must not run.
       pack.requireUnchanged();
@@ -69,6 +63,18 @@ public final class LoadedModel implements AutoCloseable {
       throw e;
     }
     return model;
+  }
+
+  private static HuggingFaceTokenizer tokenizer(
+      ModelPack pack, PackSpec.Tokenizer spec, int maxLength, boolean truncates)
+      throws IOException {
+    // Without it DJL would cut every text at 512 tokens.
+    return HuggingFaceTokenizer.builder(Map.of("modelMaxLength", Integer.toString(maxLength)))
+        .optTokenizerPath(pack.file(spec.file()))
+        .optTruncation(truncates)
+        .optMaxLength(maxLength)
+        .optPadding(false)
+        .build();
   }
 
   /**
@@ -138,6 +144,29 @@ public final class LoadedModel implements AutoCloseable {
   }
 
   /**
+   * The tokens of a pair of texts, special tokens included, of whatever length.
+   *
+   * @throws IllegalStateException if the pack has no tokenizer
+   */
+  public Encoding encodeWhole(String text, String pair) {
+    HuggingFaceTokenizer whole = wholeTokenizer();
+    return encode(text.length() + pair.length(), truncating -> whole.encode(text, pair));
+  }
+
+  private synchronized HuggingFaceTokenizer wholeTokenizer() {
+    if (wholeTokenizer == null) {
+      tokenizer();
+      try {
+        wholeTokenizer =
+            tokenizer(pack, pack.spec().tokenizer().orElseThrow(), Integer.MAX_VALUE, false);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+    return wholeTokenizer;
+  }
+
+  /**
    * An object that belongs to this model and is made once, such as a task that all threads share;
    * it must own nothing that has to be closed, but for arrays of a {@link #newManager}, which end
    * with the model at the latest.
@@ -156,6 +185,11 @@ public final class LoadedModel implements AutoCloseable {
     graphs.values().forEach(Graph::close);
     if (tokenizer != null) {
       tokenizer.close();
+    }
+    synchronized (this) {
+      if (wholeTokenizer != null) {
+        wholeTokenizer.close();
+      }
     }
   }
 }

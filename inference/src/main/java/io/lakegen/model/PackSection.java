@@ -60,7 +60,7 @@ public final class PackSection {
     return new PackSection("", node.path(key), problems).names();
   }
 
-  /** Whether it has a key. */
+  /** Whether the key is there. */
   public boolean has(String key) {
     return node.has(key);
   }
@@ -126,7 +126,8 @@ public final class PackSection {
     return StreamSupport.stream(values.spliterator(), false).map(JsonNode::asText).toList();
   }
 
-  OptionalInt tokenId(String key) {
+  /** A token id that may be missing. */
+  public OptionalInt tokenId(String key) {
     return node.has(key)
         ? OptionalInt.of(integer(key, 0, v -> v >= 0, "a token id"))
         : OptionalInt.empty();
@@ -168,6 +169,15 @@ public final class PackSection {
     if (!value.isNumber() || value.asDouble() <= 0) {
       fail(key, value, "a number above 0");
       return 1;
+    }
+    return value.asDouble();
+  }
+
+  /** A number. */
+  public double number(String key) {
+    JsonNode value = node.path(key);
+    if (!value.isNumber()) {
+      fail(key, value, "a number");
     }
     return value.asDouble();
   }

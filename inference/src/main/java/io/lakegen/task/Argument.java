@@ -21,6 +21,8 @@ public record Argument(String name, Kind kind, Option<String> column) {
     IMAGE("a column of images (binary), paths (string) or struct<bytes:binary,path:string>"),
     /** A column of arrays of image files, or of their paths. */
     IMAGES("a column of arrays of images (binary) or of paths (string)"),
+    /** A column of texts or of images, as the model asks for. */
+    TEXT_OR_IMAGE("a column of texts (string) or of images"),
     /** A column of numbers, or of strings that hold numbers. */
     NUMBER("a column of type string or number"),
     /** A column of arrays of numbers. */
@@ -32,6 +34,11 @@ public record Argument(String name, Kind kind, Option<String> column) {
 
     Kind(String columns) {
       this.columns = columns;
+    }
+
+    /** Whether images can be bound. */
+    public boolean takesImages() {
+      return this == IMAGE || this == TEXT_OR_IMAGE;
     }
 
     /** The columns that can be bound, for messages. */

@@ -22,6 +22,14 @@ public final class Budget {
    * @param gpu default on GPUs
    */
   public record Unit(String counts, long cpu, long gpu) {
+    /** What help says of a task that counts the one or the other; its defaults are this one's. */
+    public Unit or(Unit other) {
+      return new Unit(
+          counts + "; " + other.counts + " (default " + other.cpu + " and " + other.gpu + ")",
+          cpu,
+          gpu);
+    }
+
     /** The default on a device. */
     public long on(ai.djl.Device device) {
       return device.isGpu() ? gpu : cpu;

@@ -33,6 +33,17 @@ public interface TaskDefinition extends Serializable {
   /** Checks whether a pack of one of the task's kinds can do what the options ask for. */
   default void check(OptionValues options, PackSpec pack, Problems problems) {}
 
+  /**
+   * The task as it is with a pack: what serves texts and images alike is for the one or the other
+   * then. It has the same options.
+   *
+   * @param images whether the first argument is bound to images: to image files, or to a binary
+   *     column
+   */
+  default TaskDefinition with(PackSpec pack, boolean images) {
+    return this;
+  }
+
   /** The columns that a run reads: by default those of the arguments that have one. */
   default List<Input> inputs(OptionValues options) {
     return data().arguments().stream()

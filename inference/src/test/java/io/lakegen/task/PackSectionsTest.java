@@ -29,7 +29,13 @@ class PackSectionsTest {
           embed  | bert             | /pooling    | "average"  | tasks.feature-extraction.pooling: "average" (expected: one of [mean, cls, max, lastToken])
           embed  | bert             | /normalize  | "yes"      | tasks.feature-extraction.normalize: "yes" (expected: true or false)
           embed  | bert             | /dimension  |            | tasks.feature-extraction.dimension: missing (expected: a whole number above 0)
-          embed  | bert             | /colour     | "red"      | tasks.feature-extraction.colour: unknown key (expected: one of [pooling, normalize, dimension])
+          embed  | bert             | /colour     | "red"      | tasks.feature-extraction.colour: unknown key (expected: one of [pooling, normalize, dimension, attentionLayer])
+          embed  | dinov2           | /dimension  | 0          | tasks.image-feature-extraction.dimension: 0 (expected: a whole number above 0)
+          embed  | clip             | /function   | "none"     | tasks.zero-shot-image-classification.function: "none" (expected: one of [softmax, sigmoid])
+          embed  | clip             | /bias       | "0"        | tasks.zero-shot-image-classification.bias: "0" (expected: a number)
+          embed  | clip             | /scale      |            | tasks.zero-shot-image-classification.scale: missing (expected: a number above 0)
+          classify | vit-classes    | /labels     | []         | tasks.image-classification.labels: [] (expected: a list of texts)
+          answer | bert-answers     | /cls        | -1         | tasks.question-answering.cls: -1 (expected: a token id)
           match  | blip-matching    | /imageTokens |           | tasks.image-text-matching.imageTokens: missing (expected: a whole number above 0)
           match  | blip-matching    | /heatMap/width | 0       | tasks.image-text-matching.heatMap.width: 0 (expected: a whole number above 0)
           match  | blip-matching    | /heatMap    | 6          | tasks.image-text-matching.heatMap: 6 (expected: an object)
@@ -73,6 +79,10 @@ class PackSectionsTest {
       textBlock =
           """
           embed    | bert             | tokenizer
+          embed    | clip             | tokenizer, image
+          embed    | dinov2           | image
+          classify | vit-classes      | image
+          answer   | bert-answers     | tokenizer
           generate | gpt2             | tokenizer, cache, generation
           generate | t5               | tokenizer, cache, generation
           match    | blip-matching    | image, tokenizer

@@ -9,6 +9,7 @@ import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problems;
 import io.lakegen.task.Argument;
 import io.lakegen.task.TaskDefinition;
+import io.lakegen.task.answer.Answer;
 import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
 import io.lakegen.task.embed.Embed;
@@ -68,14 +69,19 @@ public final class Lakegen {
     }
   }
 
-  /** Embeddings of texts. */
+  /** Embeddings of texts or pictures. */
   public static Dataset<Row> embed(Dataset<Row> rows, Spec spec) {
     return apply(new Embed(), rows, spec);
   }
 
-  /** Labels of texts, or of pairs of texts. */
+  /** Labels of texts, of pairs of texts, or of pictures. */
   public static Dataset<Row> classify(Dataset<Row> rows, Spec spec) {
     return apply(new Classify(), rows, spec);
+  }
+
+  /** Answers to questions, out of texts. */
+  public static Dataset<Row> answer(Dataset<Row> rows, Spec spec) {
+    return apply(new Answer(), rows, spec);
   }
 
   /** How well the picture and the text of each row fit. */

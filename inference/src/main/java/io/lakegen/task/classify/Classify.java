@@ -1,10 +1,13 @@
 package io.lakegen.task.classify;
 
+import io.lakegen.encoder.DualSpec;
+import io.lakegen.encoder.PictureTask;
 import io.lakegen.encoder.TextEncoderTask;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackSpec;
 import io.lakegen.problem.Problems;
 import io.lakegen.task.Argument;
+import io.lakegen.task.Argument.Kind;
 import io.lakegen.task.Budget;
 import io.lakegen.task.Option;
 import io.lakegen.task.OptionValues;
@@ -13,17 +16,25 @@ import io.lakegen.task.Task;
 import io.lakegen.task.TaskData;
 import io.lakegen.task.TaskDefinition;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 
-/** The task {@code classify}: a label for every text or pair of texts. */
-public record Classify() implements TaskDefinition {
+/**
+ * The task {@code classify}: a label for every text, pair of texts, or image.
+ *
+ * @param reads what the model reads; both before it is known
+ */
+public record Classify(Kind reads) implements TaskDefinition {
+  static final String TEXTS = "text-classification";
+  static final String IMAGES = "image-classification";
   static final String TEXT = "text";
-  static final String PACK_TASK = "text-classification";
 
   static final Argument PAIR =
       Argument.optional(
           "text_pair",
-          Argument.Kind.TEXT,
+          Kind.TEXT,
           "text-pair-column",
           "Column of second texts: the model classifies pairs, such as premise and hypothesis.");
 
@@ -35,20 +46,57 @@ public record Classify() implements TaskDefinition {
                   + " more.")
           .where("1 or more", n -> n >= 1);
 
-  private static final TaskData DATA =
-      new TaskData(
-          "classify",
-          "Classifies texts, or pairs of texts: the best label and its score.",
-          List.of(PACK_TASK),
-          List.of(Argument.required(TEXT, Argument.Kind.TEXT, "text"), PAIR),
-          List.of(TOP_K),
-          new Budget.Unit("tokens in a batch, padding counted", 2_048, 65_536),
-          4096,
-          32);
+  static final Option<List<String>> LABELS =
+      Option.ofTexts(
+          "labels",
+          "LABELS",
+          "The labels to choose from, with commas between them, for a model that compares images"
+              + " with texts.");
+
+  static final Option<String> LABEL_TEMPLATE =
+      Option.ofText(
+              "label-template",
+              "This is a photo of {}.",
+              "TEXT",
+              "What such a model is told of a label, which stands for {}.")
+          .where("a text that holds {}", text -> text.contains("{}"));
+
+  private static final Budget.Unit TOKENS =
+      new Budget.Unit("tokens in a batch, padding counted", 2_048, 65_536);
+
+  private static final Map<Kind, TaskData> DATA =
+      Map.of(
+          Kind.TEXT, data(Kind.TEXT),
+          Kind.IMAGE, data(Kind.IMAGE),
+          Kind.TEXT_OR_IMAGE, data(Kind.TEXT_OR_IMAGE));
+
+  /** The task before its model is known. */
+  public Classify() {
+    this(Kind.TEXT_OR_IMAGE);
+  }
+
+  private static TaskData data(Kind reads) {
+    boolean images = reads == Kind.IMAGE;
+    return new TaskData(
+        "classify",
+        "Classifies texts, pairs of texts, or images, as the model does: the best label and its"
+            + " score.",
+        List.of(TEXTS, IMAGES, DualSpec.PACK_TASK),
+        List.of(Argument.required(images ? PictureTask.IMAGE : TEXT, reads, TEXT), PAIR),
+        List.of(TOP_K, LABELS, LABEL_TEMPLATE),
+        images ? PictureTask.BUDGET : reads == Kind.TEXT ? TOKENS : TOKENS.or(PictureTask.BUDGET),
+        images ? PictureTask.WINDOW_ROWS : 4096,
+        images ? PictureTask.MIN_TASK_ROWS : 32);
+  }
 
   @Override
   public TaskData data() {
-    return DATA;
+    return DATA.get(reads);
+  }
+
+  @Override
+  public TaskDefinition with(PackSpec pack, boolean images) {
+    return new Classify(pack.tasks().contains(TEXTS) ? Kind.TEXT : Kind.IMAGE);
   }
 
   @Override
@@ -65,25 +113,66 @@ public record Classify() implements TaskDefinition {
       results.add(
           new Result("scores", Result.Type.SCORES, "with --top-k: labels and scores, best first"));
     }
-    results.add(
-        new Result(
-            "token_count", Result.Type.INT, "tokens given to the model, special tokens included"));
-    results.add(
-        new Result(
-            "truncated",
-            Result.Type.BOOLEAN,
-            "whether the text had more tokens than the model takes"));
+    if (reads != Kind.IMAGE) {
+      results.addAll(TextEncoderTask.results());
+    }
     return results;
   }
 
   @Override
   public void check(OptionValues options, PackSpec pack, Problems problems) {
-    TextEncoderTask.check(pack, problems);
-    LabelSpec.read(pack.section(PACK_TASK, problems));
+    boolean any = pack.tasks().contains(DualSpec.PACK_TASK);
+    boolean images = any || pack.tasks().contains(IMAGES);
+    if (images && options.has(PAIR.column())) {
+      problems.add(
+          PAIR.column().name(), options.get(PAIR.column()), "none; this model classifies images");
+    }
+    if (any) {
+      PictureTask.check(pack, "image", problems);
+      PackSpec.require("tokenizer", pack.tokenizer(), problems);
+      DualSpec.read(pack.section(DualSpec.PACK_TASK, problems));
+      checkLabels(options, problems);
+      return;
+    }
+    if (images) {
+      PictureTask.check(pack, "model", problems);
+      LabelSpec.read(pack.section(IMAGES, problems));
+    } else {
+      TextEncoderTask.check(pack, problems);
+      LabelSpec.read(pack.section(TEXTS, problems));
+    }
+    for (Option<?> option : List.of(LABELS, LABEL_TEMPLATE)) {
+      if (options.has(option)) {
+        problems.add(option.name(), options.get(option), "none; this model has labels of its own");
+      }
+    }
+  }
+
+  private static void checkLabels(OptionValues options, Problems problems) {
+    List<String> labels = labels(options);
+    if (labels.isEmpty()) {
+      problems.add(LABELS.name(), "missing", LABELS + " with the labels to choose from");
+    } else if (labels.contains("") || new HashSet<>(labels).size() < labels.size()) {
+      problems.add(LABELS.name(), labels, "labels that differ, none of them empty");
+    }
+  }
+
+  /** The labels that were asked for. */
+  static List<String> labels(OptionValues options) {
+    return options.get(LABELS).stream()
+        .flatMap(text -> Arrays.stream(text.split(",", -1)))
+        .map(String::strip)
+        .toList();
   }
 
   @Override
   public Task<?, ?> open(LoadedModel model, OptionValues options, Budget budget) {
-    return new TextClassifier(model, options);
+    PackSpec pack = model.pack().spec();
+    if (pack.tasks().contains(TEXTS)) {
+      return new TextClassifier(model, options);
+    }
+    return pack.tasks().contains(IMAGES)
+        ? new ImageClassifier(model, options)
+        : new ZeroShotClassifier(model, options);
   }
 }

@@ -4,7 +4,7 @@ import io.lakegen.model.PackSection;
 import java.util.List;
 
 /**
- * The section {@code text-classification} of a pack.
+ * The section {@code text-classification} or {@code image-classification} of a pack.
  *
  * @param labels one for each logit, in their order
  * @param function makes scores of logits
@@ -35,6 +35,11 @@ record LabelSpec(List<String> labels, Function function) {
    * @throws IllegalStateException if a logit is no number
    */
   float[] scores(float[] logits) {
+    return scores(function, logits);
+  }
+
+  /** Scores of any labels' logits, see {@link #scores(float[])}. */
+  static float[] scores(Function function, float[] logits) {
     double largest = Double.NEGATIVE_INFINITY;
     for (float logit : logits) {
       if (Float.isNaN(logit)) {

@@ -1,24 +1,20 @@
 package io.lakegen.task.classify;
 
 import io.lakegen.encoder.TextEncoderTask;
-import io.lakegen.encoder.TextEncoderTask.Output;
 import io.lakegen.encoder.TextEncoderTask.Tokens;
+import io.lakegen.encoder.TextGraph.Output;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.RowException;
 import io.lakegen.task.RowInput;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.stream.IntStream;
 
 /** Labels as Hugging Face's {@code TextClassificationPipeline} gives them. */
 final class TextClassifier extends TextEncoderTask<TextClassifier.Scores> {
   private final LabelSpec spec;
-  private final Integer topK;
+  private final BestLabels best;
 
   /**
    * What the model says of a text.
@@ -30,8 +26,8 @@ final class TextClassifier extends TextEncoderTask<TextClassifier.Scores> {
   /** A classifier over a loaded pack, which stays the caller's to close. */
   TextClassifier(LoadedModel model, OptionValues options) {
     super(model, List.of("input_ids", "attention_mask", "token_type_ids"));
-    this.spec = model.pack().spec().section(Classify.PACK_TASK, LabelSpec::read);
-    this.topK = options.get(Classify.TOP_K);
+    this.spec = model.pack().spec().section(Classify.TEXTS, LabelSpec::read);
+    this.best = new BestLabels(spec.labels(), options.get(Classify.TOP_K));
   }
 
   @Override
@@ -63,19 +59,7 @@ final class TextClassifier extends TextEncoderTask<TextClassifier.Scores> {
 
   @Override
   public List<List<Object>> values(Scores result) {
-    float[] scores = result.scores();
-    List<Integer> best =
-        IntStream.range(0, scores.length)
-            .boxed()
-            .sorted(Comparator.comparing((Integer i) -> -scores[i]))
-            .toList();
-    List<Object> values =
-        new ArrayList<>(List.of(spec.labels().get(best.get(0)), scores[best.get(0)]));
-    if (topK != null) {
-      Map<String, Float> top = new LinkedHashMap<>();
-      best.stream().limit(topK).forEach(i -> top.put(spec.labels().get(i), scores[i]));
-      values.add(top);
-    }
+    List<Object> values = best.values(result.scores());
     values.add(result.tokenCount());
     values.add(result.truncated());
     return List.of(values);

@@ -43,21 +43,35 @@ final class Pooler {
         }
       }
     }
-    double squares = 0;
-    for (float v : vector) {
-      squares += (double) v * v;
-    }
-    if (!Double.isFinite(squares)) {
-      throw new IllegalStateException(
-          "the model's vector holds NaN or infinity (expected: finite numbers)");
-    }
+    requireFinite(vector);
     if (spec.normalize()) {
       // PyTorch's functional.normalize divides by max(norm, 1e-12).
-      float norm = (float) Math.max(Math.sqrt(squares), 1e-12);
+      float norm = (float) Math.max(Math.sqrt(squares(vector)), 1e-12);
       for (int d = 0; d < dimension; d++) {
         vector[d] /= norm;
       }
     }
     return vector;
+  }
+
+  /**
+   * The vector itself.
+   *
+   * @throws IllegalStateException if it has values that are no finite numbers
+   */
+  static float[] requireFinite(float[] vector) {
+    if (!Double.isFinite(squares(vector))) {
+      throw new IllegalStateException(
+          "the model's vector holds NaN or infinity (expected: finite numbers)");
+    }
+    return vector;
+  }
+
+  private static double squares(float[] vector) {
+    double squares = 0;
+    for (float v : vector) {
+      squares += (double) v * v;
+    }
+    return squares;
   }
 }

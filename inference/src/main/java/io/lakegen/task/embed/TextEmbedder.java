@@ -1,15 +1,17 @@
 package io.lakegen.task.embed;
 
+import ai.djl.huggingface.tokenizers.Encoding;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.encoder.TextEncoderTask;
-import io.lakegen.encoder.TextEncoderTask.Output;
 import io.lakegen.encoder.TextEncoderTask.Tokens;
+import io.lakegen.encoder.TextGraph.Output;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.task.RowException;
 import io.lakegen.task.RowInput;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -17,6 +19,7 @@ import java.util.List;
  */
 public final class TextEmbedder extends TextEncoderTask<TextEmbedder.Embedding> {
   private final EmbeddingSpec embedding;
+  private final boolean showsAttention;
 
   /**
    * A text's vector.
@@ -24,13 +27,32 @@ public final class TextEmbedder extends TextEncoderTask<TextEmbedder.Embedding> 
    * @param vector {@code dimension} values of the pack
    * @param tokenCount tokens the model read, special tokens included
    * @param truncated whether the text was longer
+   * @param attention if it is shown, else null
    */
-  public record Embedding(float[] vector, int tokenCount, boolean truncated) {}
+  public record Embedding(float[] vector, int tokenCount, boolean truncated, Attention attention) {}
+
+  /**
+   * What the tokens of a text look at.
+   *
+   * @param text the text
+   * @param weights of each token for each
+   */
+  public record Attention(String text, List<float[]> weights) {}
 
   /** An embedder over a loaded pack, which stays the caller's to close. */
   public TextEmbedder(LoadedModel model) {
-    super(model, List.of("input_ids", "attention_mask"));
-    this.embedding = model.pack().spec().section(Embed.PACK_TASK, EmbeddingSpec::read);
+    this(model, false);
+  }
+
+  /**
+   * An embedder over a loaded pack, which stays the caller's to close.
+   *
+   * @param showsAttention needs a pack with the graph {@code attention}
+   */
+  TextEmbedder(LoadedModel model, boolean showsAttention) {
+    super(model, showsAttention ? "attention" : "model", List.of("input_ids", "attention_mask"));
+    this.embedding = model.pack().spec().section(Embed.TEXTS, EmbeddingSpec::read);
+    this.showsAttention = showsAttention;
   }
 
   @Override
@@ -55,14 +77,35 @@ public final class TextEmbedder extends TextEncoderTask<TextEmbedder.Embedding> 
     for (int i = 0; i < batch.size(); i++) {
       Tokens row = batch.get(i);
       float[] vector = pooler.pool(hidden.values(), i * rowSize, row.ids().length);
-      vectors.add(new Embedding(vector, row.ids().length, row.truncated()));
+      Attention attention = showsAttention ? attention(hidden, i, row) : null;
+      vectors.add(new Embedding(vector, row.ids().length, row.truncated(), attention));
     }
     return vectors;
   }
 
+  private static Attention attention(Output output, int row, Tokens tokens) {
+    float[] weights = output.all().get(1);
+    int length = output.length();
+    List<float[]> found = new ArrayList<>();
+    for (int t = 0; t < tokens.ids().length; t++) {
+      int from = (row * length + t) * length;
+      found.add(
+          Pooler.requireFinite(Arrays.copyOfRange(weights, from, from + tokens.ids().length)));
+    }
+    return new Attention((String) tokens.source(), found);
+  }
+
   @Override
   public List<List<Object>> values(Embedding result) {
-    return List.of(List.of(result.vector(), result.tokenCount(), result.truncated()));
+    List<Object> values =
+        new ArrayList<>(List.of(result.vector(), result.tokenCount(), result.truncated()));
+    if (showsAttention) {
+      String text = result.attention().text();
+      Encoding encoding = model.encode(text.length(), tokenizer -> tokenizer.encode(text));
+      values.add(List.of(encoding.getTokens()));
+      values.add(result.attention().weights());
+    }
+    return List.of(values);
   }
 
   /**

@@ -67,7 +67,7 @@ public record Sample() implements TaskDefinition {
           "sample",
           "Paints images of random latents: equal seeds give equal images.",
           List.of(PACK_TASK, VAE_TASK),
-          List.of(SEED, END_SEED, LABEL),
+          List.of(SEED, LABEL, END_SEED),
           List.of(INTERPOLATION_STEPS, TRUNCATION_PSI, SCORE, ImageFormat.OPTION),
           BUDGET,
           WINDOW_ROWS,

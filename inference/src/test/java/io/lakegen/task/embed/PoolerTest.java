@@ -17,7 +17,7 @@ class PoolerTest {
   };
 
   private static float[] pool(Pooling pooling, boolean normalize, int tokens) {
-    return new Pooler(new EmbeddingSpec(pooling, normalize, 2)).pool(HIDDEN, 6, tokens);
+    return new Pooler(new EmbeddingSpec(pooling, normalize, 2, false)).pool(HIDDEN, 6, tokens);
   }
 
   @Test
@@ -48,14 +48,15 @@ class PoolerTest {
 
   @Test
   void aZeroVectorStaysZero() {
-    float[] zeros = new Pooler(new EmbeddingSpec(Pooling.mean, true, 2)).pool(new float[2], 0, 1);
+    float[] zeros =
+        new Pooler(new EmbeddingSpec(Pooling.mean, true, 2, false)).pool(new float[2], 0, 1);
     assertThat(zeros).containsExactly(0, 0);
   }
 
   @ParameterizedTest
   @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY})
   void whatIsNoNumberIsNoResult(float bad) {
-    Pooler pooler = new Pooler(new EmbeddingSpec(Pooling.mean, false, 2));
+    Pooler pooler = new Pooler(new EmbeddingSpec(Pooling.mean, false, 2, false));
     assertThatThrownBy(() -> pooler.pool(new float[] {1, bad}, 0, 1))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("the model's vector holds NaN or infinity (expected: finite numbers)");

@@ -13,6 +13,7 @@ import io.lakegen.model.PackStore;
 import io.lakegen.model.TestPacks;
 import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
+import io.lakegen.task.Argument;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.RowException;
 import io.lakegen.task.RowInput;
@@ -47,6 +48,50 @@ class TextEmbedderTest {
 
   private static RowInput row(String text) {
     return RowInputs.of("text", text);
+  }
+
+  @Test
+  void attentionIsThatOfTransformersInEveryBatch() throws Exception {
+    JsonNode expected =
+        new ObjectMapper()
+            .readTree(TestPacks.fixture("bert-attention").resolveSibling("expected.json").toFile());
+    try (LoadedModel model = load("bert-attention")) {
+      TextEmbedder embedder = new TextEmbedder(model, true);
+      List<Tokens> batch = new ArrayList<>();
+      for (JsonNode text : expected) {
+        batch.add(embedder.prepare(row(text.path("text").asText())));
+      }
+      List<Embedding> together = embedder.infer(batch);
+      for (int i = 0; i < batch.size(); i++) {
+        Embedding alone = embedder.infer(List.of(batch.get(i))).get(0);
+        JsonNode reference = expected.get(i);
+        List<Object> values = embedder.values(together.get(i)).get(0);
+        assertThat(values.get(3))
+            .isEqualTo(new ObjectMapper().convertValue(reference.path("tokens"), List.class));
+        for (int t = 0; t < reference.path("tokens").size(); t++) {
+          float[] weights = together.get(i).attention().weights().get(t);
+          assertThat(weights).containsExactly(vector(reference.path("weights"), t), within(1e-5f));
+          assertThat(alone.attention().weights().get(t)).containsExactly(weights, within(1e-6f));
+        }
+        assertThat(new TextEmbedder(model).infer(List.of(batch.get(i))).get(0).vector())
+            .containsExactly(together.get(i).vector(), within(1e-5f));
+      }
+      embedder.check();
+    }
+  }
+
+  @Test
+  void attentionNeedsAPackThatHasIt() throws IOException {
+    try (LoadedModel model = load("bert")) {
+      Problems problems = new Problems();
+      new Embed(Argument.Kind.TEXT)
+          .check(OptionValues.NONE.with(Embed.ATTENTION, true), model.pack().spec(), problems);
+      assertThat(problems.list())
+          .extracting(Problem::toString)
+          .containsExactly(
+              "attention: true (expected: a pack with attention; export the model again, with"
+                  + " --attention-layer N)");
+    }
   }
 
   /** All texts in one batch, each alone, and what transformers gives for each. */

@@ -91,7 +91,7 @@ public record BoundInputs(
     for (Input input : inputs) {
       String column = input.column();
       int ordinal = names.indexOf(column);
-      if (ordinal < 0 && input.kind() == Kind.IMAGE && files.format() == InputFormat.image) {
+      if (ordinal < 0 && input.kind().takesImages() && files.format() == InputFormat.image) {
         column = FileContent.PATH;
         ordinal = names.indexOf(column);
       }
@@ -157,6 +157,11 @@ public record BoundInputs(
     return new Input(input.name(), input.kind(), column, input.option());
   }
 
+  /** Whether values of a type are images, and not paths or texts. */
+  public static boolean isImage(DataType type) {
+    return type.equals(DataTypes.BinaryType) || isImageStruct(type);
+  }
+
   private static boolean isImageStruct(DataType type) {
     if (!(type instanceof StructType struct)) {
       return false;
@@ -172,8 +177,7 @@ public record BoundInputs(
   private static boolean fits(Kind kind, DataType type) {
     return switch (kind) {
       case TEXT -> type instanceof StringType;
-      case IMAGE ->
-          type instanceof StringType || type.equals(DataTypes.BinaryType) || isImageStruct(type);
+      case IMAGE, TEXT_OR_IMAGE -> type instanceof StringType || isImage(type);
       case IMAGES ->
           type instanceof ArrayType array
               && (array.elementType() instanceof StringType

@@ -4,6 +4,7 @@ import io.lakegen.jobs.input.BoundInputs;
 import io.lakegen.jobs.input.ColumnChoice;
 import io.lakegen.jobs.input.Coverage;
 import io.lakegen.jobs.input.InputFiles;
+import io.lakegen.jobs.input.InputFormat;
 import io.lakegen.jobs.input.InputReader;
 import io.lakegen.model.Devices;
 import io.lakegen.model.ModelPack;
@@ -34,8 +35,10 @@ final class JobChecks {
   private final SparkSession spark;
   private final Configuration conf;
   private final JobSpec spec;
-  private final TaskDefinition task;
   private final Problems problems;
+
+  /** As it is with the pack and the input, as soon as they are known. */
+  private TaskDefinition task;
 
   JobChecks(SparkSession spark, JobSpec spec, Problems problems) {
     this.spark = spark;
@@ -55,6 +58,7 @@ final class JobChecks {
     Optional<InputReader> reader = files.map(this::reader);
     Optional<StructType> schema =
         reader.flatMap(r -> schema(r, files.orElseThrow(), history.schema()));
+    pack.ifPresent(p -> schema.ifPresent(s -> task = task.with(p.spec(), holdsImages(s, files))));
     Optional<Dataset<Row>> rows = schema.map(s -> reader.orElseThrow().rows(s, List.of()));
     Optional<BoundInputs> inputs =
         rows.map(
@@ -69,7 +73,7 @@ final class JobChecks {
     problems.throwIfAny();
     StructType loaded = inputs.orElseThrow().load(rows.orElseThrow()).schema();
     return new Job(
-        spec,
+        spec.with(task),
         pack.orElseThrow(),
         files.orElseThrow(),
         reader.orElseThrow(),
@@ -81,6 +85,15 @@ final class JobChecks {
             .passedThrough(BoundInputs.visible(loaded), spec.get(JobOptions.KEEP_IMAGE), results()),
         output.orElseThrow(),
         history.chunks());
+  }
+
+  /** Whether the column of the first argument does, which may be the paths of image files. */
+  private boolean holdsImages(StructType schema, Optional<InputFiles> files) {
+    String column = spec.get(task.data().arguments().get(0).column());
+    int ordinal = List.of(schema.fieldNames()).indexOf(column);
+    return ordinal < 0
+        ? files.orElseThrow().format() == InputFormat.image
+        : BoundInputs.isImage(schema.fields()[ordinal].dataType());
   }
 
   private List<Input> taskInputs() {

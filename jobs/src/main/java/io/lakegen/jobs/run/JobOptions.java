@@ -131,7 +131,7 @@ public final class JobOptions {
     options.addAll(ScorerOptions.of(task.data().budget()));
     options.addAll(List.of(LIMIT, MAX_ERROR_RATE, DRY_RUN));
     if (task.data().arguments().stream()
-        .anyMatch(a -> a.kind() == Argument.Kind.IMAGE || a.kind() == Argument.Kind.IMAGES)) {
+        .anyMatch(a -> a.kind().takesImages() || a.kind() == Argument.Kind.IMAGES)) {
       options.add(KEEP_IMAGE);
     }
     if (isImage(task)) {

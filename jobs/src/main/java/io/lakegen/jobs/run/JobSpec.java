@@ -30,6 +30,11 @@ public record JobSpec(TaskDefinition task, OptionValues options) {
     return new JobSpec(task, options.with(option, value));
   }
 
+  /** This job with its task as it is with a pack. */
+  JobSpec with(TaskDefinition known) {
+    return new JobSpec(known, options);
+  }
+
   <T> T get(Option<T> option) {
     return options.get(option);
   }

@@ -4,11 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lakegen.jobs.TestJobs;
 import io.lakegen.jobs.TestJobs.Result;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import javax.imageio.ImageIO;
 import org.apache.spark.sql.Row;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -70,5 +72,61 @@ class ClassifyJobTest {
                 .stream()
                 .map(r -> r.getString(0)))
         .containsExactly("ok", "blank_text");
+  }
+
+  @Test
+  void picturesAreClassifiedByAPackForPictures() throws IOException {
+    Path pictures = Files.createDirectory(folder.resolve("pictures"));
+    for (int i = 0; i < 3; i++) {
+      BufferedImage image = new BufferedImage(40 + i, 30, BufferedImage.TYPE_INT_RGB);
+      image.setRGB(i, i, 0xFFFFFF);
+      ImageIO.write(image, "png", pictures.resolve(i + ".png").toFile());
+    }
+    Files.writeString(pictures.resolve("broken.png"), "no picture");
+    Path fixtures = Path.of("../inference/src/test/resources/fixtures").toAbsolutePath();
+    Result result =
+        TestJobs.run(
+            "classify",
+            "--input",
+            pictures,
+            "--input-format",
+            "image",
+            "--model",
+            fixtures.resolve("clip/pack"),
+            "--labels",
+            "boat,house",
+            "--top-k",
+            2,
+            "--max-error-rate",
+            1,
+            "--output",
+            folder.resolve("out"));
+    assertThat(result.status()).as(result.err()).isZero();
+    assertThat(TestJobs.rows(folder + "/out").columns())
+        .containsExactly(
+            "path", "length", "label", "score", "scores", "lineage", "run_id", "chunk");
+    assertThat(
+            TestJobs.outcomes(folder + "/out")
+                .selectExpr("coalesce(error.type, 'ok')", "map_keys(scores)")
+                .collectAsList()
+                .stream()
+                .map(r -> r.getString(0)))
+        .containsExactlyInAnyOrder("ok", "ok", "ok", "not_an_image");
+    assertThat(
+            TestJobs.run(
+                    "classify",
+                    "--input",
+                    pictures,
+                    "--model",
+                    fixtures.resolve("vit-classes/pack"),
+                    "--labels",
+                    "a",
+                    "--text-pair-column",
+                    "other",
+                    "--output",
+                    folder.resolve("other"))
+                .err())
+        .contains("labels: [a] (expected: none; this model has labels of its own)")
+        .contains("text-pair-column: other (expected: none; this model classifies images)");
   }
 }

@@ -225,4 +225,42 @@ class EmbedJobTest {
           .isGreaterThan(2);
     }
   }
+
+  @Test
+  void picturesAreSearchedByTextInOneSpace() throws IOException {
+    Path pictures = Files.createDirectory(folder.resolve("pictures"));
+    for (int i = 0; i < 3; i++) {
+      var image = new java.awt.image.BufferedImage(32, 32, 1);
+      for (int x = 0; x < 32; x++) {
+        image.setRGB(x, 3 * i, 0xFF << (8 * i));
+      }
+      javax.imageio.ImageIO.write(image, "png", pictures.resolve(i + ".png").toFile());
+    }
+    String model =
+        Path.of("../inference/src/test/resources/fixtures/clip/pack").toAbsolutePath().toString();
+    Result result =
+        TestJobs.run(
+            "embed", "--input", pictures, "--model", model, "--output", folder.resolve("out"));
+    assertThat(result.status()).as(result.err()).isZero();
+    assertThat(rows("out").columns())
+        .containsExactly("path", "length", "embedding", "lineage", "run_id", "chunk");
+    io.lakegen.spark.LakegenFunctions.register(TestJobs.spark());
+    rows("out").createOrReplaceTempView("vectors");
+    List<Row> found =
+        TestJobs.spark()
+            .sql(
+                String.format(
+                    "SELECT ai_similarity(embedding, ai_embed('a boat', '%s')), "
+                        + "ai_similarity(embedding, ai_embed(content, '%s')) FROM vectors "
+                        + "JOIN (SELECT content, path AS file FROM binaryFile.`%s`) "
+                        + "ON substring_index(path, '/', -1) = substring_index(file, '/', -1)",
+                    model, model, pictures))
+            .collectAsList();
+    assertThat(found).hasSize(3);
+    for (Row row : found) {
+      assertThat(((Number) row.get(0)).doubleValue()).isBetween(-1.0, 0.999);
+      assertThat(((Number) row.get(1)).doubleValue())
+          .isCloseTo(1, org.assertj.core.api.Assertions.within(1e-5));
+    }
+  }
 }

@@ -160,8 +160,8 @@ class MainTest {
         .contains(
             "c.yaml: colum: unknown option (expected: one of [input, input-format, select, drop, model,"
                 + " output, mode, commit-every, skip-keys, retry-errors, device, batch-budget,"
-                + " batch-timeout, row-timeout, seed, limit, max-error-rate, dry-run, column]; did"
-                + " you mean column?)")
+                + " batch-timeout, row-timeout, seed, limit, max-error-rate, dry-run, keep-image, column,"
+                + " attention]; did you mean column?)")
         .contains("c.yaml: batch-budget: [1] (expected: a single value)")
         .contains("--inptu: unknown option (expected: an option of --help; did you mean --input?)")
         .contains("device: tpu (expected: one of [auto, cpu, gpu])")

@@ -85,7 +85,7 @@ record CallSpec(
       case IMAGE -> DataTypes.BinaryType;
       case IMAGES -> DataTypes.createArrayType(DataTypes.BinaryType);
       case VECTOR -> DataTypes.createArrayType(DataTypes.FloatType);
-      case TEXT, NUMBER, SCALAR -> DataTypes.StringType;
+      case TEXT, TEXT_OR_IMAGE, NUMBER, SCALAR -> DataTypes.StringType;
     };
   }
 

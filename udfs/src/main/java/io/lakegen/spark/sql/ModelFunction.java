@@ -30,6 +30,7 @@ import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.ExpressionInfo;
 import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.internal.SQLConf;
+import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.BinaryType;
 import org.apache.spark.sql.types.NullType;
 import org.apache.spark.sql.types.StringType;
@@ -90,14 +91,7 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
           .append("      * ")
           .append(name)
           .append(" - ")
-          .append(
-              switch (argument.kind()) {
-                case IMAGE ->
-                    "the bytes of an image file, such as content of the format binaryFile";
-                case IMAGES -> "an array of the bytes of image files";
-                case VECTOR -> "an array of numbers";
-                case TEXT, NUMBER, SCALAR -> "a text";
-              })
+          .append(expected(argument))
           .append(argument.isRequired() ? "" : "; where it is given, the model must be too")
           .append("\n");
     }
@@ -179,10 +173,17 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
     problems.throwIfAny();
     Optional<ModelPack> pack = PackCheck.fetch(task, taskValues, uri, hadoopConf(), problems);
     problems.throwIfAny();
+    TaskDefinition known = task.with(pack.orElseThrow().spec(), isBinary(call.inputs().get(0)));
+    arguments = known.data().arguments().subList(0, arguments.size());
+    for (Argument argument : arguments) {
+      taskValues = taskValues.with(argument.column(), argument.name());
+    }
+    checkTypes(arguments, call.inputs(), problems);
+    problems.throwIfAny();
     Long budget = values.get(ScorerOptions.BATCH_BUDGET);
     CallSpec spec =
         new CallSpec(
-            task,
+            known,
             taskValues,
             arguments.size(),
             qualified(uri),
@@ -242,17 +243,36 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
       List<Argument> arguments, List<Expression> given, Problems problems) {
     for (int i = 0; i < arguments.size(); i++) {
       Expression value = given.get(i);
-      boolean isBinary = value.dataType() instanceof BinaryType;
-      boolean wantsBinary = arguments.get(i).kind() == Argument.Kind.IMAGE;
-      if (isBinary != wantsBinary && !(value.dataType() instanceof NullType)) {
+      Argument.Kind kind = arguments.get(i).kind();
+      boolean fits =
+          switch (kind) {
+            case IMAGE -> isBinary(value);
+            case IMAGES, VECTOR -> value.dataType() instanceof ArrayType;
+            case TEXT_OR_IMAGE -> true;
+            case TEXT, NUMBER, SCALAR -> !isBinary(value);
+          };
+      if (!fits && !(value.dataType() instanceof NullType)) {
         problems.add(
             arguments.get(i).name(),
             value.sql() + " of type " + value.dataType().simpleString(),
-            wantsBinary
-                ? "the bytes of an image file, such as content of the format binaryFile"
-                : "a text");
+            expected(arguments.get(i)));
       }
     }
+  }
+
+  private static boolean isBinary(Expression value) {
+    return value.dataType() instanceof BinaryType;
+  }
+
+  private static String expected(Argument argument) {
+    String image = "the bytes of an image file, such as content of the format binaryFile";
+    return switch (argument.kind()) {
+      case IMAGE -> image;
+      case IMAGES -> "an array of the bytes of image files";
+      case TEXT_OR_IMAGE -> "as the model asks for: a text, or " + image;
+      case VECTOR -> "an array of numbers";
+      case TEXT, NUMBER, SCALAR -> "a text";
+    };
   }
 
   /** A function sees its arguments and no other column. */

@@ -16,13 +16,19 @@ import io.lakegen.spark.OutputSchema;
 import io.lakegen.spark.PartitionScorer;
 import io.lakegen.spark.RunParams;
 import io.lakegen.spark.ScoringPlan;
+import io.lakegen.task.Argument;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.TaskDefinition;
+import io.lakegen.task.answer.Answer;
 import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
+import io.lakegen.task.decode.Decode;
 import io.lakegen.task.embed.Embed;
+import io.lakegen.task.encode.Encode;
+import io.lakegen.task.frames.NextFrame;
 import io.lakegen.task.generate.Generate;
 import io.lakegen.task.match.Match;
+import io.lakegen.task.sample.Sample;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -157,6 +163,9 @@ class FunctionsTest {
             + " spark.lakegen.default.embed)",
         "ai_caption('a.png', 'tiny') | (expected: the bytes of an image file",
         "ai_caption(cast('a' as binary), 'tiny') | (expected: a pack for [image-to-text])",
+        "ai_classify(cast('a' as binary), 'tiny') | (expected: a pack for [text-classification,",
+        "ai_answer('a', 'tiny') | question: missing (expected: --question TEXT or",
+        "ai_answer('a', cast('a' as binary), 'tiny') | of type binary (expected: a text)",
         "ai_match(cast('a' as binary), 'tiny') | model: missing (expected: the URI",
         "ai_match('a.png', 'a boat', 'tiny') | image: 'a.png' of type string (expected: the bytes",
         "ai_match(cast('a' as binary), cast('a' as binary), 'tiny') | (expected: a text)",
@@ -244,6 +253,16 @@ class FunctionsTest {
             .head()
             .getString(0);
     assertThat(plan).contains("ReadSchema: struct<st:struct<x:string>>");
+  }
+
+  @Test
+  void theModelTellsWhetherTextsOrPicturesAreWanted() {
+    String call = "select ai_classify(%s, '" + FIXTURES + "/%s/pack')";
+    assertThatThrownBy(
+            () -> rows(String.format(call, "cast('a' as binary)", "bert-classification")))
+        .hasMessageContaining("of type binary (expected: a text)");
+    assertThatThrownBy(() -> rows(String.format(call, "'a'", "vit-classes")))
+        .hasMessageContaining("image: 'a' of type string (expected: the bytes of an image file");
   }
 
   @Test
@@ -407,21 +426,28 @@ class FunctionsTest {
   /** A table of texts, or of pictures, in one partition; sorted, since others are spread. */
   private static Dataset<Row> inputs(TaskDefinition task) throws IOException {
     String argument = task.data().arguments().get(0).name();
+    Dataset<Row> pictures =
+        spark.read().format("binaryFile").load(FIXTURES + "/git/images").coalesce(1);
+    if (argument.equals("frames")) {
+      return pictures.selectExpr("array(content, content) frames").sortWithinPartitions(argument);
+    }
     if (!argument.equals("image")) {
+      String value =
+          switch (argument) {
+            case "seed" -> "string(id)";
+            case "latents" -> "transform(sequence(1, 6), i -> float(sin(i * id)))";
+            default -> "concat(repeat('the lake and the boat ', cast(1 + id % 7 as int)), id)";
+          };
       return spark
           .range(0, 60, 1, 1)
-          .selectExpr(
-              "concat(repeat('the lake and the boat ', cast(1 + id % 7 as int)), id) " + argument)
+          .selectExpr(value + " " + argument)
           .sortWithinPartitions(argument);
     }
-    return spark
-        .read()
-        .format("binaryFile")
-        .load(FIXTURES + "/git/images")
-        .coalesce(1)
+    return pictures
         .selectExpr("content image", "concat('a lake of ', length, ' boats') text")
         .select(
             task.data().arguments().stream()
+                .filter(a -> List.of("image", "text").contains(a.name()))
                 .map(a -> org.apache.spark.sql.functions.col(a.name()))
                 .toArray(org.apache.spark.sql.Column[]::new))
         .sortWithinPartitions("image");
@@ -467,7 +493,14 @@ class FunctionsTest {
     return List.of(
         Arguments.of(new Embed(), "bert", Map.of()),
         Arguments.of(new Classify(), "distilbert-classification", Map.of()),
+        Arguments.of(new Classify(Argument.Kind.IMAGE), "vit-classes", Map.of("column", "image")),
+        Arguments.of(new Embed(Argument.Kind.IMAGE), "clip", Map.of("column", "image")),
+        Arguments.of(new Answer(), "bert-answers", Map.of("question", "What?", "top-k", "2")),
         Arguments.of(new Generate(), "gpt2", Map.of("max-new-tokens", "6", "do-sample", "true")),
+        Arguments.of(new Encode(), "autoencoder-kl", Map.of("reconstruct", "true")),
+        Arguments.of(new Decode(), "vae", Map.of()),
+        Arguments.of(new Sample(), "dcgan", Map.of("score", "true")),
+        Arguments.of(new NextFrame(), "next-frame", Map.of("num-frames", "2")),
         Arguments.of(new Match(), "blip-matching", Map.of("heat-map", "true", "overlay", "16")),
         Arguments.of(new Caption(), "git", Map.of("max-new-tokens", "6")));
   }
