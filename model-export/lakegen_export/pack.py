@@ -103,7 +103,8 @@ def _unfit(family: Family, why: str, error: Exception) -> ValueError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     # TorchScript's own message stands at the end of its account of the graph.
     message = lines[-1] if lines[-1].startswith("RuntimeError") else lines[0]
-    return ValueError(f"{type(family.reference).__name__}: {why}: {message[:200]}")
+    name = getattr(family, "name", type(family.reference).__name__)
+    return ValueError(f"{name}: {why}: {message[:200]}")
 
 
 def _export(role: str, graph: Graph, engine: str, out: Path) -> tuple[str, Callable[..., list[torch.Tensor]]]:

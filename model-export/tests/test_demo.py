@@ -13,12 +13,16 @@ from lakegen_export.export import Request, export
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
 
+import fashion
 import make_samples
 import train_captioner as captioner
 import train_definitions as definitions
+import train_frames as frames
+import train_gan as gan
 import train_groups as groups
 import train_renderer as renderer
 import train_topics as topics
+import train_vae as vae
 import wordnet
 
 LINE = "02086723 05 n 03 {} 0 {} 0 {} 0 001 @ 02085998 n 0000 | {}  \n"
@@ -435,3 +439,63 @@ def test_definitions_of_the_demo_are_three_of_each_topic():
     assert found == make_samples.definitions(topic_parts()["train"][::-1])
     assert [line["topic"] for line in found].count("food") == 3
     assert len(found) == 3 * len(topics.LABELS)
+
+
+def garments(count: int) -> fashion.Part:
+    images = torch.rand(count, 1, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    return fashion.Part(images, torch.arange(count) % len(fashion.CLASSES))
+
+
+def seconds(batch: int) -> argparse.Namespace:
+    return argparse.Namespace(minutes=0.01, batch=batch, learning_rate=1e-3, seed=1)
+
+
+def small_pack(model: Path, out: Path) -> None:
+    export(Request(str(model), out, licence="MIT"), lambda line: None)
+    assert sum(path.stat().st_size for path in out.iterdir()) < 500_000
+
+
+def test_the_autoencoder_trains_and_its_pack_can_be_exported(tmp_path):
+    part = garments(20)
+    encoder, decoder = vae.Encoder(), vae.Decoder()
+    untrained = decoder.layers[0].weight.detach().clone()
+    assert vae.fit(encoder, decoder, part.images, seconds(4)) > 0
+    assert not torch.equal(decoder.layers[0].weight, untrained)
+    assert set(vae.measure(encoder, decoder, part.images, part.images)) > {"psnr", "divergence_nats"}
+    config = {"model_type": "vae", "latent": vae.LATENT, "image_size": 32, "channels": 1}
+    fashion.save(tmp_path / "model", config, {"encoder": encoder, "decoder": decoder}, {})
+    small_pack(tmp_path / "model", tmp_path / "pack")
+    assert vae.picture(encoder, decoder, part).size == (2 * 10 * 34, 2 * 4 * 34)
+
+
+def test_the_gan_trains_and_its_pack_can_be_exported(tmp_path):
+    part = garments(20)
+    generator, discriminator, seen = gan.fit(part, seconds(4))
+    assert seen > 0
+    config = {"model_type": "gan", "latent": gan.LATENT, "image_size": 32, "channels": 1, "classes": 10}
+    fashion.save(tmp_path / "model", config, {"generator": generator, "discriminator": discriminator}, {})
+    small_pack(tmp_path / "model", tmp_path / "pack")
+
+
+def test_sets_of_equal_features_have_no_distance_and_shifted_ones_that_of_their_means():
+    features = torch.randn(500, 4, generator=torch.Generator().manual_seed(1))
+    assert gan.distance(features, features) == pytest.approx(0, abs=1e-3)
+    assert gan.distance(features, features + 2) == pytest.approx(16, abs=1e-2)
+
+
+def test_the_next_frame_model_trains_and_its_pack_can_be_exported(tmp_path):
+    model = frames.Predictor(4)
+    assert frames.fit(model, garments(20).images, seconds(2)) > 0
+    fashion.save(
+        tmp_path / "model", {"model_type": "next-frame", "image_size": 32, "channels": 1}, {"model": model}, {}
+    )
+    small_pack(tmp_path / "model", tmp_path / "pack")
+
+
+def test_sprites_stay_in_the_frame_and_move():
+    found = frames.clips(torch.ones(2, 1, 32, 32), 6, 12, torch.Generator().manual_seed(1))
+    assert found.shape == (6, 12, 1, 32, 32)
+    lit = (found == 1).flatten(2).sum(2)
+    assert (lit <= 2 * frames.SPRITE**2).all()
+    assert (lit >= frames.SPRITE**2).all()
+    assert not torch.equal(found[:, 0], found[:, 1])

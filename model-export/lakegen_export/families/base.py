@@ -37,6 +37,9 @@ class Family(ABC):
     texts: ClassVar[bool] = True
     """Whether it has a tokenizer."""
 
+    measured: ClassVar[bool] = True
+    """Whether its speed in each dtype can be compared, for `--dtype auto`."""
+
     tokenizer_folder: ClassVar[str] = ""
     """Where in the model's folder its tokenizer lies."""
 
