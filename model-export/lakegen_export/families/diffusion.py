@@ -131,8 +131,8 @@ class StableDiffusion(Family):
         parts = cls.load(source, **kwargs)
         if request.lora is not None:
             lora.merge({name: model for name, model in vars(parts).items() if model is not None}, request.lora)
-        # Without float16 arithmetic, a CPU takes minutes over float16 convolutions of a small model. The other kinds have
-        # not been tried on a GPU.
+        # Without float16 arithmetic, a CPU takes minutes over float16 convolutions of a small model. The other kinds
+        # have not been tried on a GPU.
         if cls is StableDiffusion and request.dtype == torch.float16 and torch.cuda.is_available():
             torch.backends.cudnn.allow_tf32 = False  # the reference is in float32
             for model in (parts.text_encoder, parts.unet, parts.vae):
