@@ -497,7 +497,7 @@ class FunctionsTest {
         Arguments.of(new Embed(Argument.Kind.IMAGE), "clip", Map.of("column", "image")),
         Arguments.of(new Answer(), "bert-answers", Map.of("question", "What?", "top-k", "2")),
         Arguments.of(new Generate(), "gpt2", Map.of("max-new-tokens", "6", "do-sample", "true")),
-        Arguments.of(new Encode(), "autoencoder-kl", Map.of("reconstruct", "true")),
+        Arguments.of(new Encode(), "autoencoder-kl", Map.of()),
         Arguments.of(new Decode(), "vae", Map.of()),
         Arguments.of(new Sample(), "dcgan", Map.of("score", "true")),
         Arguments.of(new NextFrame(), "next-frame", Map.of("num-frames", "2")),
