@@ -156,7 +156,7 @@ final class JobOutput {
     Set<String> images =
         task.stream()
             .flatMap(t -> t.inputs(options).stream())
-            .filter(i -> i.kind() == Argument.Kind.IMAGE)
+            .filter(i -> isOfImages(i.kind(), ofTask.keySet(), schema))
             .map(i -> i.column())
             .collect(Collectors.toSet());
     Set<String> read = new LinkedHashSet<>();
@@ -186,6 +186,13 @@ final class JobOutput {
     List<String> order =
         task.stream().flatMap(t -> t.results(options).stream()).map(Result::name).toList();
     results.sort(Comparator.comparingInt(c -> order.indexOf(c.name())));
+  }
+
+  /** A task that takes both has results for texts that it does not have for images. */
+  private static boolean isOfImages(Argument.Kind kind, Set<String> ofTask, StructType schema) {
+    return kind == Argument.Kind.IMAGE
+        || (kind == Argument.Kind.TEXT_OR_IMAGE
+            && !Set.of(schema.fieldNames()).containsAll(ofTask));
   }
 
   private boolean isPathOfImages(String name, Set<String> images) {

@@ -27,6 +27,8 @@ final class Pictures {
   /** A file that is no larger goes into the page as it is. */
   private static final int SMALL_FILE = 12_000;
 
+  private static final int SMALL_FILE_IN_LIST = 3_000;
+
   /** Pictures of one row's list. */
   private static final int MOST = 12;
 
@@ -76,14 +78,16 @@ final class Pictures {
           case PATH -> value == null ? Stream.of() : read(value.toString()).stream();
           default -> Stream.of();
         };
-    int side = column.is(ShownColumn.Kind.IMAGES) ? SIDE_IN_LIST : SIDE;
-    return files.flatMap(f -> picture(f, side).stream()).toList();
+    boolean list = column.is(ShownColumn.Kind.IMAGES);
+    int side = list ? SIDE_IN_LIST : SIDE;
+    int small = list ? SMALL_FILE_IN_LIST : SMALL_FILE;
+    return files.flatMap(f -> picture(f, side, small).stream()).toList();
   }
 
-  private static Optional<Picture> picture(byte[] file, int side) {
+  private static Optional<Picture> picture(byte[] file, int side, int small) {
     try {
       RgbImage image = ImageDecoder.decode(file, side, side);
-      boolean asItIs = file.length <= SMALL_FILE && (isPng(file) || isJpeg(file));
+      boolean asItIs = file.length <= small && (isPng(file) || isJpeg(file));
       byte[] shown = asItIs ? file : Thumbnail.jpeg(image, side);
       return Optional.of(
           new Picture(
