@@ -1,5 +1,5 @@
-"""Writes the samples of the demo: sample-data/prompts (words, emoji names), sample-data/text/definitions.jsonl and
-sample-data/images (emoji, photographs, broken pictures).
+"""Writes the samples of the demo: sample-data/prompts (words, emoji names, seeds), sample-data/text/definitions.jsonl,
+sample-data/images (emoji with names, emoji with groups, photographs, broken pictures) and sample-data/clips.
 
 The same arguments give the same files. The figures of the demo packs are measured on all held-out words and pictures;
 the samples here are a part of them, chosen by hash.
@@ -19,8 +19,12 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+import fashion
+import torch
 import train_captioner
 import train_definitions
+import train_frames
+import train_groups
 import train_topics
 import wordnet
 from packages import bucket, fetch
@@ -99,6 +103,53 @@ def write_emoji(cache: Path, folder: Path) -> None:
     (folder / "names.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def groups(samples: list[train_groups.Sample]) -> list[dict]:
+    """Four emoji of each group that the classifier never saw, by hash, as {"file", "group"}."""
+    lines = []
+    for group in train_groups.GROUPS:
+        # One picture stands for an emoji, or skin tones would be most of "People & Body".
+        files: dict[str, list[str]] = {}
+        for sample in samples:
+            if sample.part == "test" and sample.group == group:
+                files.setdefault(sample.emoji, []).append(sample.file)
+        lines += [{"file": f"groups/{chosen(files[emoji], 1)[0]}", "group": group} for emoji in chosen(files, 4)]
+    return lines
+
+
+def write_groups(cache: Path, folder: Path) -> None:
+    """The pictures as they are in the package, and their groups in groups.jsonl."""
+    package = fetch("emoji-datasource-google", cache)
+    lines = groups(train_groups.load(package)[0])
+    (folder / "groups").mkdir(parents=True)
+    for line in lines:
+        shutil.copyfile(package / "img" / "google" / "64" / Path(line["file"]).name, folder / line["file"])
+    (folder / "groups.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+
+
+def write_seeds(folder: Path) -> None:
+    """Seeds for a generator of Fashion-MNIST's classes in seeds.jsonl: two of each class, and one to go to."""
+    lines = [
+        json.dumps({"class": name, "label": label, "seed": 2 * label + i, "end_seed": 100 + 2 * label + i})
+        for label, name in enumerate(fashion.CLASSES)
+        for i in range(2)
+    ]
+    (folder / "seeds.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_clips(cache: Path, folder: Path) -> None:
+    """The first frames of the clips of the next-frame model's grid.png, as files, and their names in clips.jsonl."""
+    _, held = fashion.load(cache)
+    (folder / "frames").mkdir(parents=True)
+    lines = []
+    for number, clip in enumerate(train_frames.examples(held.images, 4), 1):
+        names = [f"frames/{number}-{i}.png" for i in range(1, train_frames.SEEN + 1)]
+        for name, frame in zip(names, clip[:, 0], strict=False):
+            pixels = ((frame / 2 + 0.5) * 255).round().to(torch.uint8).numpy()
+            Image.fromarray(pixels).save(folder / name, optimize=True)
+        lines.append(json.dumps({"clip": number, "frames": names}))
+    (folder / "clips.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def photographs(cache: Path) -> dict[str, bytes]:
     """The photographs inside the scikit-image wheel, as JPEG of their own size."""
     wheels = cache / "scikit-image"
@@ -152,19 +203,23 @@ def write_files(folder: Path, files: dict[str, bytes]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--out", type=Path, default=ROOT / "sample-data", help="holds the folders prompts, text and images"
+        "--out", type=Path, default=ROOT / "sample-data", help="holds the folders prompts, text, images and clips"
     )
     parser.add_argument(
         "--cache", type=Path, default=Path.home() / ".cache" / "lakegen-demo", help="downloaded packages"
     )
     options = parser.parse_args()
     images = options.out / "images"
-    for part in ("emoji", "photos", "broken"):
+    for part in ("emoji", "groups", "photos", "broken"):
         shutil.rmtree(images / part, ignore_errors=True)
     write_prompts(options.cache, options.out / "prompts")
     write_pictures(options.cache, options.out / "prompts")
+    write_seeds(options.out / "prompts")
+    shutil.rmtree(options.out / "clips" / "frames", ignore_errors=True)
+    write_clips(options.cache, options.out / "clips")
     write_definitions(options.cache, options.out / "text")
     write_emoji(options.cache, images)
+    write_groups(options.cache, images)
     photos = photographs(options.cache)
     write_files(images / "photos", photos)
     write_files(images / "broken", broken(photos))

@@ -13,6 +13,7 @@ from transformers.utils import logging
 from .export import Request, export
 from .families import tasks
 from .families.encoder import Pooling
+from .families.lora import Lora
 
 PROGRAM = os.environ.get("LAKEGEN_PROGRAM", "python -m lakegen_export")
 """What the user called: the launcher says so."""
@@ -46,6 +47,8 @@ def parse(arguments: Sequence[str]) -> Request:
         "--pooling", choices=Pooling.MODES, help="of an encoder; read from a sentence-transformers model when left out"
     )
     parser.add_argument("--normalize", action="store_true", help="with --pooling: scale vectors to length 1")
+    parser.add_argument("--lora", help="of a diffusion model: LoRA weights to merge, a file, folder or hub id")
+    parser.add_argument("--lora-scale", type=float, help="with --lora: how much of them is added; 1 when left out")
     parser.add_argument(
         "--attention-layer",
         type=int,
@@ -62,6 +65,8 @@ def parse(arguments: Sequence[str]) -> Request:
     options = parser.parse_args(arguments)
     if options.normalize and not options.pooling:
         parser.error("--normalize: needs --pooling (expected: both, or neither to read them from the model)")
+    if options.lora_scale is not None and not options.lora:
+        parser.error("--lora-scale: needs --lora (expected: both, or neither)")
     return Request(
         model=options.model,
         out=options.out,
@@ -70,6 +75,7 @@ def parse(arguments: Sequence[str]) -> Request:
         engine=options.engine,
         licence=options.licence,
         pooling=Pooling(options.pooling, options.normalize) if options.pooling else None,
+        lora=Lora(options.lora, 1.0 if options.lora_scale is None else options.lora_scale) if options.lora else None,
         attention_layer=options.attention_layer,
         heat_map_layer=options.heat_map_layer,
     )

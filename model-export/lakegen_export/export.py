@@ -9,10 +9,13 @@ from transformers import AutoConfig
 
 from . import golden, image, measure, pack, source
 from .families import Family, choose
-from .families.diffusion import StableDiffusion
+from .families.autoencoder import AutoencoderKl
+from .families.contract import CONTRACTS
+from .families.diffusion import recognise
 from .families.encoder import Pooling
+from .families.lora import Lora
 
-OPTIONS = ("pooling", "attention_layer", "heat_map_layer")
+OPTIONS = ("pooling", "attention_layer", "heat_map_layer", "lora")
 """The fields of a request that only some families take."""
 
 
@@ -29,6 +32,7 @@ class Request:
     engine: str = "PyTorch"
     licence: str | None = None
     pooling: Pooling | None = None
+    lora: Lora | None = None
     attention_layer: int | None = None
     heat_map_layer: int | None = None
 
@@ -84,8 +88,12 @@ def _summary(out: Path, manifest: dict, differences: dict[str, golden.Difference
 def _identify(where: str, options: dict) -> Checkpoint:
     index = source.read_json(where, "model_index.json")
     if index is not None:  # of diffusers: several models in one folder
-        StableDiffusion.recognise(index)
-        return Checkpoint(StableDiffusion.name)
+        return Checkpoint(recognise(index))
+    plain = None if options else source.read_json(where, "config.json")
+    if plain is not None and plain.get("_class_name") == AutoencoderKl.class_name:
+        return Checkpoint(AutoencoderKl.name)
+    if plain is not None and plain.get("model_type") in CONTRACTS:
+        return Checkpoint(plain["model_type"])
     config = AutoConfig.from_pretrained(where, **options)
     return Checkpoint(config.model_type, config.architectures or (), getattr(config, "_commit_hash", None))
 
@@ -93,7 +101,7 @@ def _identify(where: str, options: dict) -> Checkpoint:
 def _check(request: Request, family: type[Family], name: str) -> None:
     if request.engine not in family.engines:
         raise ValueError(f"engine: {request.engine} (expected: {' or '.join(family.engines)} for {name})")
-    if request.dtype is None and family is StableDiffusion:
+    if request.dtype is None and not family.measured:
         raise ValueError(f"dtype: auto (expected: one of its names for {name})")
     if request.engine == "OnnxRuntime" and request.dtype not in (torch.float32, None):
         raise ValueError(f"dtype: {request.dtype} (expected: float32 with OnnxRuntime)")

@@ -62,7 +62,7 @@ def tensor(value: dict) -> torch.Tensor:
         return torch.tensor(value["data"], dtype=dtype).reshape(shape)
     index = np.arange(math.prod(shape))
     flat = np.sin(0.1 * index) if value["pattern"] == "sin" else (index * 31 + 7) % 256
-    return torch.from_numpy(flat).to(dtype).reshape(shape)
+    return torch.from_numpy(flat).to(torch.get_default_device(), dtype).reshape(shape)
 
 
 def replay(graphs: Graphs, steps: list[Step]) -> list[list[torch.Tensor]]:

@@ -1,5 +1,6 @@
 """Writes a model pack (format 2) and refuses one that differs from the reference implementation."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -37,7 +38,8 @@ def write(
     """
     out.mkdir(parents=True)
     try:
-        proof = fidelity(family, manifest["engine"], out, report)
+        with contextlib.nullcontext() if family.device.type == "cpu" else family.device:
+            proof = fidelity(family, manifest["engine"], out, report)
         files, steps, differences = proof.files, proof.steps, proof.differences
         if processor is not None:
             files["preprocess"] = "preprocess.pt"
@@ -101,7 +103,8 @@ def _unfit(family: Family, why: str, error: Exception) -> ValueError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     # TorchScript's own message stands at the end of its account of the graph.
     message = lines[-1] if lines[-1].startswith("RuntimeError") else lines[0]
-    return ValueError(f"{type(family.reference).__name__}: {why}: {message[:200]}")
+    name = getattr(family, "name", type(family.reference).__name__)
+    return ValueError(f"{name}: {why}: {message[:200]}")
 
 
 def _export(role: str, graph: Graph, engine: str, out: Path) -> tuple[str, Callable[..., list[torch.Tensor]]]:
@@ -122,10 +125,12 @@ def _save(module: torch.jit.ScriptModule, path: Path, names: Iterable[str]) -> C
 
 def load(path: Path, names: list[str]) -> Callable[..., list[torch.Tensor]]:
     """A saved graph as a function of named inputs that gives the list of outputs."""
-    graph = torch.jit.load(str(path), map_location="cpu")
+    graph = torch.jit.load(str(path), map_location=torch.get_default_device())
 
     def call(**inputs: torch.Tensor) -> list[torch.Tensor]:
-        outputs = graph(*[inputs[name] for name in names])
+        # As in the engine: the optimiser would compile for every shape anew, large graphs for minutes.
+        with torch.jit.optimized_execution(False):
+            outputs = graph(*[inputs[name] for name in names])
         return list(outputs) if isinstance(outputs, tuple) else [outputs]
 
     return call

@@ -75,12 +75,6 @@ INPUTS = {
     "pairs": {"model": ["input_ids", "attention_mask", "token_type_ids"]},
     "pictures": {"model": ["pixels"]},
     "dual": {"image": ["pixels"], "text": ["input_ids", "attention_mask"]},
-    "diffusion": {
-        "text_encoder": ["input_ids"],
-        "unet": ["latents", "timestep", "condition"],
-        "vae_decoder": ["latents"],
-        "vae_encoder": ["image"],
-    },
 }
 TASK_KINDS = {
     "text-classification": "pairs",
@@ -102,8 +96,21 @@ KINDS = {
     "modernbert": "encoder",
     "distilbert": "encoder",
     "roberta": "encoder",
-    "stable-diffusion": "diffusion",
 }
+
+PICTURES = {
+    "stable-diffusion": tiny.stable_diffusion,
+    "stable-diffusion-inpaint": tiny.stable_diffusion_inpaint,
+    "stable-diffusion-xl": tiny.stable_diffusion_xl,
+    "stable-diffusion-3": tiny.stable_diffusion_3,
+    "stable-diffusion-controlnet": tiny.controlnet,
+    "stable-diffusion-upscale": tiny.upscaler,
+    "autoencoder-kl": tiny.autoencoder_kl,
+    "vae": tiny.vae,
+    "gan": tiny.stylegan,
+    "next-frame": tiny.next_frame,
+}
+"""Models that make pictures; the names are mostly those of their families."""
 
 
 @dataclass
@@ -119,6 +126,9 @@ class Pack:
         self.golden = json.loads((self.folder / "golden.json").read_text(encoding="utf-8"))
         (task,) = self.spec["tasks"]
         names = INPUTS[TASK_KINDS.get(task) or KINDS.get(self.spec["family"], "text")]
+        if task not in TASK_KINDS and self.spec["family"] in PICTURES:
+            # What a denoiser is given differs from model to model; golden.json has it in Java's order.
+            names = {entry["graph"]: [value["name"] for value in entry["inputs"]] for entry in self.golden["graphs"]}
         self.graphs = {
             role: self._load(self.folder / file, names.get(role, ["image"]))
             for role, file in self.spec["graphs"].items()
@@ -141,10 +151,14 @@ def source(tmp_path_factory) -> Callable[..., Path]:
     def make(name: str) -> Path:
         if name not in found:
             folder = tmp_path_factory.mktemp("model") / name
-            if name == "stable-diffusion":
+            if name in ("vae", "gan", "next-frame"):
+                tiny.save_contract(*PICTURES[name](1), folder)
+            elif name == "autoencoder-kl":
+                tiny.save(PICTURES[name](1), folder)
+            elif name in PICTURES:
                 tokenizer = tiny.byte_level_bpe(320, enclose=True)
                 tokenizer.model_max_length = 24
-                tiny.save(tiny.stable_diffusion(1, tokenizer), folder)
+                tiny.save(PICTURES[name](1, tokenizer), folder)
             else:
                 build, processor, pooling = BUILDERS[name]
                 _, pairs = {**CLASSIFIERS, **ANSWERERS}.get(name, (None, {}))

@@ -13,11 +13,16 @@ from lakegen_export.export import Request, export
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
 
+import fashion
 import make_samples
 import train_captioner as captioner
 import train_definitions as definitions
+import train_frames as frames
+import train_gan as gan
+import train_groups as groups
 import train_renderer as renderer
 import train_topics as topics
+import train_vae as vae
 import wordnet
 
 LINE = "02086723 05 n 03 {} 0 {} 0 {} 0 001 @ 02085998 n 0000 | {}  \n"
@@ -309,6 +314,117 @@ def test_batches_take_each_row_once_in_every_pass():
     assert sorted(found[:10]) == sorted(found[10:]) == list(range(10))
 
 
+def grouped_emoji() -> list[dict]:
+    def entry(code: str, group: str, *tones: str) -> dict:
+        variants = {tone: {"image": f"{code}-{tone}.png", "has_img_google": True} for tone in tones}
+        return {
+            "unified": code,
+            "category": group,
+            "image": f"{code}.png",
+            "has_img_google": True,
+            "skin_variations": variants,
+        }
+
+    entries = [entry("1F3FB", "Component")]
+    for number in range(60):
+        entries += [
+            entry(f"{base}-200D-{number:04X}", "People & Body", *captioner.TONES) for base in ("1F468", "1F469")
+        ]
+        entries += [entry(f"{0x1F300 + 100 * i + number:X}", group) for i, group in enumerate(groups.GROUPS)]
+    return entries
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("1F3C3", "1F3C3"),
+        ("1F3C3-200D-2640-FE0F-200D-27A1-FE0F", "1F3C3"),
+        ("1F468-200D-1F692", "1F9D1-200D-1F692"),
+        ("1F468-200D-1F469-200D-1F466", "1F9D1-200D-1F9D1-200D-1F466"),
+        ("1F469", "1F469"),
+        ("27A1-FE0F", "27A1"),
+    ],
+)
+def test_gender_and_direction_do_not_tell_emoji_apart(code, expected):
+    assert groups.kin(code) == expected
+
+
+def test_an_emoji_and_its_kin_lie_in_one_part_with_all_their_skin_tones():
+    samples = groups.split(grouped_emoji())
+    assert samples == groups.split(grouped_emoji()[::-1])
+    assert {sample.group for sample in samples} == set(groups.GROUPS)
+    parts: dict[str, set[str]] = {}
+    for sample in samples:
+        parts.setdefault(groups.kin(sample.emoji), set()).add(sample.part)
+    assert {len(found) for found in parts.values()} == {1}
+    assert 60 < sum(found == {"test"} for found in parts.values()) < 140
+    people = [sample for sample in samples if sample.emoji == "1F468-200D-0001"]
+    assert len(people) == 6
+
+
+def test_a_held_out_picture_is_in_no_earlier_part():
+    samples = [groups.Sample(f"{part}.png", part, "Flags", part) for part in ("test", "validation", "train")]
+    assert groups.apart(samples, [b"a", b"b", b"c"]) == [0, 1, 2]
+    assert groups.apart(samples, [b"a", b"b", b"a"]) == [1, 2]
+    assert groups.apart(samples, [b"a", b"a", b"c"]) == [1, 2]
+
+
+def test_an_emoji_counts_once_in_the_scores():
+    flag = [groups.Sample("f.png", "f", "Flags", "test")]
+    person = [groups.Sample(f"p{i}.png", "p", "People & Body", "test") for i in range(4)]
+    flags, people = groups.GROUPS.index("Flags"), groups.GROUPS.index("People & Body")
+    found = groups.scores(flag + person, [people, people, people, people, flags])
+    assert found["accuracy"] == pytest.approx(0.75 / 2)
+    # Of people 0.75 are found and 1.75 are called so: F1 = 2 * 0.75 / (1 + 1.75).
+    assert found["f1"] == {"Flags": 0, "People & Body": pytest.approx(1.5 / 2.75, abs=1e-4)}
+    assert found["macro_f1"] == pytest.approx(0.75 / 2.75, abs=1e-4)
+
+
+def test_the_nearest_picture_is_looked_for_on_white():
+    black, white = torch.zeros(64, 64, 4, dtype=torch.uint8), torch.full((64, 64, 4), 255, dtype=torch.uint8)
+    black[..., 3] = 255
+    transparent = torch.zeros(64, 64, 4, dtype=torch.uint8)
+    assert groups.nearest(torch.stack([black, white]), torch.stack([transparent, black])) == [1, 0]
+
+
+def test_symbols_and_flags_are_not_mirrored():
+    rgba = torch.zeros(64, 64, 64, 4, dtype=torch.uint8)
+    rgba[:, :, :32, 0] = 255
+    rgba[..., 3] = 255
+    for mirror in (False, True):
+        views = groups.augment(rgba, torch.full((64,), mirror), torch.Generator().manual_seed(1))
+        left = (views[:, 0, 24:40, 16:28].mean((1, 2)) > views[:, 0, 24:40, 36:48].mean((1, 2))).sum()
+        assert (left == 64) == (not mirror)
+        assert left > 16
+
+
+def test_the_group_classifier_trains_and_its_pack_can_be_exported(tmp_path):
+    samples = [sample for sample in groups.split(grouped_emoji()) if sample.part == "train"][:80]
+    rgba = torch.randint(256, (80, 64, 64, 4), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    data = groups.Data(samples, rgba)
+    torch.manual_seed(1)
+    model = groups.build()
+    untrained = model.classifier[1].weight.detach().clone()
+    options = argparse.Namespace(
+        out=tmp_path / "model", steps=2, batch=8, mix=0.5, learning_rate=1e-3, weight_decay=0.05, seed=1, float32=True
+    )
+    groups.fit(model, data, data, options)
+    assert not torch.equal(model.classifier[1].weight, untrained)
+    groups.save(model, options.out)
+    export(Request(str(options.out), tmp_path / "pack", licence="Apache-2.0"), lambda line: None)
+    assert sum(path.stat().st_size for path in (tmp_path / "pack").iterdir()) < 800_000
+
+
+def test_emoji_of_the_demo_are_four_of_each_group_and_held_out():
+    samples = groups.split(grouped_emoji())
+    found = make_samples.groups(samples)
+    assert found == make_samples.groups(samples[::-1])
+    assert [line["group"] for line in found] == [group for group in groups.GROUPS for _ in range(4)]
+    parts = {f"groups/{sample.file}": sample for sample in samples}
+    assert {parts[line["file"]].part for line in found} == {"test"}
+    assert len({parts[line["file"]].emoji for line in found}) == len(found)
+
+
 def test_prompts_of_the_demo_are_half_held_out_and_the_same_for_any_order():
     samples = captioner.split(emoji())
     found = make_samples.pictures(samples)
@@ -323,3 +439,63 @@ def test_definitions_of_the_demo_are_three_of_each_topic():
     assert found == make_samples.definitions(topic_parts()["train"][::-1])
     assert [line["topic"] for line in found].count("food") == 3
     assert len(found) == 3 * len(topics.LABELS)
+
+
+def garments(count: int) -> fashion.Part:
+    images = torch.rand(count, 1, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    return fashion.Part(images, torch.arange(count) % len(fashion.CLASSES))
+
+
+def seconds(batch: int) -> argparse.Namespace:
+    return argparse.Namespace(minutes=0.01, batch=batch, learning_rate=1e-3, seed=1)
+
+
+def small_pack(model: Path, out: Path) -> None:
+    export(Request(str(model), out, licence="MIT"), lambda line: None)
+    assert sum(path.stat().st_size for path in out.iterdir()) < 500_000
+
+
+def test_the_autoencoder_trains_and_its_pack_can_be_exported(tmp_path):
+    part = garments(20)
+    encoder, decoder = vae.Encoder(), vae.Decoder()
+    untrained = decoder.layers[0].weight.detach().clone()
+    assert vae.fit(encoder, decoder, part.images, seconds(4)) > 0
+    assert not torch.equal(decoder.layers[0].weight, untrained)
+    assert set(vae.measure(encoder, decoder, part.images, part.images)) > {"psnr", "divergence_nats"}
+    config = {"model_type": "vae", "latent": vae.LATENT, "image_size": 32, "channels": 1}
+    fashion.save(tmp_path / "model", config, {"encoder": encoder, "decoder": decoder}, {})
+    small_pack(tmp_path / "model", tmp_path / "pack")
+    assert vae.picture(encoder, decoder, part).size == (2 * 10 * 34, 2 * 4 * 34)
+
+
+def test_the_gan_trains_and_its_pack_can_be_exported(tmp_path):
+    part = garments(20)
+    generator, discriminator, seen = gan.fit(part, seconds(4))
+    assert seen > 0
+    config = {"model_type": "gan", "latent": gan.LATENT, "image_size": 32, "channels": 1, "classes": 10}
+    fashion.save(tmp_path / "model", config, {"generator": generator, "discriminator": discriminator}, {})
+    small_pack(tmp_path / "model", tmp_path / "pack")
+
+
+def test_sets_of_equal_features_have_no_distance_and_shifted_ones_that_of_their_means():
+    features = torch.randn(500, 4, generator=torch.Generator().manual_seed(1))
+    assert gan.distance(features, features) == pytest.approx(0, abs=1e-3)
+    assert gan.distance(features, features + 2) == pytest.approx(16, abs=1e-2)
+
+
+def test_the_next_frame_model_trains_and_its_pack_can_be_exported(tmp_path):
+    model = frames.Predictor(4)
+    assert frames.fit(model, garments(20).images, seconds(2)) > 0
+    fashion.save(
+        tmp_path / "model", {"model_type": "next-frame", "image_size": 32, "channels": 1}, {"model": model}, {}
+    )
+    small_pack(tmp_path / "model", tmp_path / "pack")
+
+
+def test_sprites_stay_in_the_frame_and_move():
+    found = frames.clips(torch.ones(2, 1, 32, 32), 6, 12, torch.Generator().manual_seed(1))
+    assert found.shape == (6, 12, 1, 32, 32)
+    lit = (found == 1).flatten(2).sum(2)
+    assert (lit <= 2 * frames.SPRITE**2).all()
+    assert (lit >= frames.SPRITE**2).all()
+    assert not torch.equal(found[:, 0], found[:, 1])

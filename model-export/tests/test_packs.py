@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import BUILDERS, Pack
+from conftest import BUILDERS, PICTURES, Pack
 
 from lakegen_export import families, golden, graphs
 
-ALL = [*BUILDERS, "stable-diffusion"]
+ALL = [*BUILDERS, *PICTURES]
 FIXTURES = Path(__file__).parents[2] / "inference/src/test/resources/fixtures"
 COMMITTED = sorted(path.parent for path in FIXTURES.glob("*/pack/pack.json"))
 

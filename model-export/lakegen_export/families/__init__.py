@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from transformers.models.auto import modeling_auto as auto
 
 from .answerer import Answerer
+from .autoencoder import AutoencoderKl
 from .base import Family, Graph
 from .causal import Causal
 from .classifier import Classifier
-from .diffusion import StableDiffusion
+from .contract import CONTRACTS
+from .diffusion import PIPELINES
 from .dual import Dual
 from .encoder import Encoder
 from .git import Git
@@ -27,8 +29,10 @@ FAMILIES: dict[tuple[str, str], type[Family]] = {
         ("clip", Dual),
         ("dinov2", ImageEncoder),
         ("git", Git),
+        (AutoencoderKl.name, AutoencoderKl),
+        *CONTRACTS.items(),
+        *((family.name, family) for family in PIPELINES),
         ("siglip", Dual),
-        (StableDiffusion.name, StableDiffusion),
         ("vision-encoder-decoder", VisionEncoderDecoder),
     )
 }

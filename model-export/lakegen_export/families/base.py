@@ -37,6 +37,9 @@ class Family(ABC):
     texts: ClassVar[bool] = True
     """Whether it has a tokenizer."""
 
+    measured: ClassVar[bool] = True
+    """Whether its speed in each dtype can be compared, for `--dtype auto`."""
+
     tokenizer_folder: ClassVar[str] = ""
     """Where in the model's folder its tokenizer lies."""
 
@@ -48,6 +51,9 @@ class Family(ABC):
 
     context: int
     """Longest sequence in tokens, of a family with a tokenizer."""
+
+    device: torch.device = torch.device("cpu")
+    """Where the reference is, and where graphs are traced and compared with it."""
 
     def __init__(self, reference: Any, dtype: torch.dtype):
         self.reference = reference

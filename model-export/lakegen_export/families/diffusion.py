@@ -1,30 +1,43 @@
-"""Latent diffusion: Stable Diffusion 1.x and 2.x.
+"""Latent diffusion: Stable Diffusion 1.x, 2.x, XL and 3, also for inpainting, with a ControlNet, and to enlarge.
 
-    text_encoder: input_ids int64 [B, T] -> condition float32 [B, T, D]: the keys and values of all the UNet's cross
-                  attentions side by side, which so are computed once and not in every step
-    unet:         latents float32 [B, C, h, w], timestep float32 [B], condition of k B texts -> prediction float32
-                  [k B, C, h, w]: every text's view of the latents, k = 2 for guidance, B texts after B texts
+    text_encoder: input_ids int64 [B, T] -> conditions, each float32 [B, ...]. Of Stable Diffusion 1.x and 2.x it is one
+                  [B, T, D]: the keys and values of all the UNet's cross attentions side by side, which so are computed
+                  once and not in every step; of XL and 3 the hidden states of both encoders side by side, and the
+                  pooled text
+    unet:         latents float32 [B, C, h, w], timestep float32 [B], the conditions of k B texts, and what `conditions`
+                  of the pack name, of B rows -> prediction float32 [k B, C, h, w]: every text's view of the latents,
+                  k = 2 for guidance, B texts after B texts
     vae_decoder:  latents float32 [B, C, h, w], divided by `latents.scalingFactor` -> image float32 [B, 3, s h, s w],
                   -1..1 but not clamped (s: `latents.scale`)
     vae_encoder:  image float32 [B, 3, H, W] in -1..1 -> mean, standard deviation of the latents, each float32
                   [B, C, H / s, W / s], not yet multiplied by `latents.scalingFactor`
+
+`conditions` of the pack, in their order:
+
+    inpaint:      float32 [B, 1 + C, h, w]: the mask, 1 where there is to be something new, and the latents of the
+                  picture whose masked parts are grey
+    control:      float32 [B, 3, s h, s w], a picture in 0..1 that the image follows; float32 [B], how closely
+    lowResolution: float32 [B, 3, h, w], the picture to enlarge in -1..1 with noise of `lowResolutionScheduler`; float32
+                  [B], the training timestep of the noise
 
 A text is padded to `tokenizer.maxLength` with `generation.pad`, as diffusers does; the text encoder has no mask.
 h and w are multiples of `latents.multiple`: 2 to the number of times that the UNet halves them (8 in Stable Diffusion).
 """
 
 import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel
+from diffusers import AutoencoderKL, ControlNetModel, SD3Transformer2DModel, UNet2DConditionModel
+from transformers import AutoTokenizer, CLIPTextModel, CLIPTextModelWithProjection
 
 from .. import golden
 from ..golden import Step
 from ..source import read_json
-from . import rewrites
+from . import lora, rewrites
+from .autoencoder import VaeDecoder, VaeEncoder, latents_section
 from .base import Family, Graph, fold_quick_gelu
 from .decoding import tokens
 
@@ -34,8 +47,23 @@ class Parts:
     """The models of a pipeline."""
 
     text_encoder: CLIPTextModel
-    unet: UNet2DConditionModel
+    unet: UNet2DConditionModel | SD3Transformer2DModel
     vae: AutoencoderKL
+    text_encoder_2: CLIPTextModelWithProjection | None = None
+    controlnet: ControlNetModel | None = None
+
+    def denoisers(self) -> list[torch.nn.Module]:
+        """The models that see noisy latents."""
+        return [model for model in (self.unet, self.controlnet) if model is not None]
+
+    def models(self) -> list[torch.nn.Module]:
+        return [model for model in vars(self).values() if model is not None]
+
+
+Tensors = Sequence[torch.Tensor]
+
+Unet = Callable[[torch.Tensor, torch.Tensor, Tensors, Tensors], torch.Tensor]
+"""Latents, times, conditions of the texts and others, all of as many rows, to the prediction."""
 
 
 class _TextEncoder(torch.nn.Module):
@@ -50,107 +78,178 @@ class _TextEncoder(torch.nn.Module):
 
 
 class _Unet(torch.nn.Module):
-    def __init__(self, model, dtype):
-        super().__init__()
-        self.model = model
-        self.dtype = dtype
-        if dtype == torch.bfloat16:
-            model.set_attn_processor(rewrites.BlockAttention())
-        self.shared = rewrites.share_copies(model)
+    """Repeats its latents for every text; `call` is the model, `shared` are the layers that know of the copies."""
 
-    def forward(self, latents, timestep, condition):
-        copies = condition.shape[0] // latents.shape[0]
+    def __init__(self, models: list[torch.nn.Module], shared: list[rewrites.Once], call: Unet, texts: int, dtype):
+        super().__init__()
+        self.models = torch.nn.ModuleList(models)
+        self.shared = shared
+        self.call = call
+        self.texts = texts
+        self.dtype = dtype
+
+    def forward(self, latents, timestep, *conditions):
+        copies = conditions[0].shape[0] // latents.shape[0]
         for layer in self.shared:
             layer.copies = copies
-        return self.model(
-            latents.to(self.dtype).repeat(copies, 1, 1, 1),
-            timestep.repeat(copies),
-            encoder_hidden_states=condition.to(self.dtype),
-            return_dict=False,
-        )[0].float()
-
-
-class _VaeDecoder(torch.nn.Module):
-    def __init__(self, model, dtype):
-        super().__init__()
-        self.model = model
-        self.dtype = dtype
-
-    def forward(self, latents):
-        return self.model.decode(latents.to(self.dtype), return_dict=False)[0].float()
-
-
-class _VaeEncoder(torch.nn.Module):
-    def __init__(self, model, dtype):
-        super().__init__()
-        self.model = model
-        self.dtype = dtype
-
-    def forward(self, image):
-        distribution = self.model.encode(image.to(self.dtype), return_dict=False)[0]
-        return distribution.mean.float(), distribution.std.float()
+        texts = [text.to(self.dtype) for text in conditions[: self.texts]]
+        rows = [latents, *conditions[self.texts :]]
+        rows = [one if one.dim() == 1 else one.to(self.dtype) for one in rows]
+        latents, *others = (one.repeat(copies, *[1] * (one.dim() - 1)) for one in rows)
+        return self.call(latents, timestep.repeat(copies), texts, others).float()
 
 
 class StableDiffusion(Family):
     task: ClassVar[str] = "text-to-image"
     name: ClassVar[str] = "stable-diffusion"
+    measured: ClassVar[bool] = False
     tokenizer_folder: ClassVar[str] = "tokenizer"
+    options: ClassVar[tuple[str, ...]] = ("lora",)
 
-    @staticmethod
-    def recognise(index: dict) -> None:
-        """ValueError unless `model_index.json` names the parts of such a pipeline."""
-        kinds = {part: index.get(part, [None, None])[1] for part in ("text_encoder", "unet", "vae")}
-        expected = {"text_encoder": "CLIPTextModel", "unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
-        if kinds != expected or "text_encoder_2" in index:
-            raise ValueError(f"{index['_class_name']}: {kinds} (expected: Stable Diffusion 1.x or 2.x, {expected})")
+    parts: ClassVar[dict[str, str]] = {
+        "text_encoder": "CLIPTextModel",
+        "unet": "UNet2DConditionModel",
+        "vae": "AutoencoderKL",
+    }
+    """The models of such a pipeline, as `model_index.json` names them."""
+
+    classes: ClassVar[dict[str, type]] = {}
+    """Classes of its parts where they are not those of Stable Diffusion."""
+
+    embeddings: ClassVar[tuple[str | None, str | None]] = (None, None)
+    """The UNet's kinds of further embeddings: of its `addition_embed_type` and `class_embed_type`."""
+
+    labels: ClassVar[bool] = False
+    """Whether the UNet takes one of a number of classes."""
+
+    upcasts: ClassVar[bool] = False
+    """Whether an autoencoder that asks for it stays in float32 where the rest is float16."""
 
     @classmethod
     def build(cls, request, source, tokenizer, **kwargs):
         scheduler = read_json(source, "scheduler/scheduler_config.json")
-        return cls(cls.load(source, **kwargs), request.dtype, tokenizer, scheduler)
+        parts = cls.load(source, **kwargs)
+        if request.lora is not None:
+            lora.merge({name: model for name, model in vars(parts).items() if model is not None}, request.lora)
+        # Without float16 arithmetic, a CPU takes minutes over float16 convolutions of a small model. The other kinds
+        # have not been tried on a GPU.
+        if cls is StableDiffusion and request.dtype == torch.float16 and torch.cuda.is_available():
+            torch.backends.cudnn.allow_tf32 = False  # the reference is in float32
+            for model in (parts.text_encoder, parts.unet, parts.vae):
+                model.to("cuda")
+        return cls(parts, request.dtype, tokenizer, scheduler)
 
-    @staticmethod
-    def load(source: str, **kwargs: Any) -> Parts:
-        options = {"torch_dtype": torch.float32, **kwargs}
-        return Parts(
-            CLIPTextModel.from_pretrained(source, subfolder="text_encoder", dtype=torch.float32, **kwargs).eval(),
-            UNet2DConditionModel.from_pretrained(source, subfolder="unet", **options).eval(),
-            AutoencoderKL.from_pretrained(source, subfolder="vae", **options).eval(),
-        )
+    @classmethod
+    def load(cls, source: str, **kwargs: Any) -> Parts:
+        classes = {
+            "text_encoder": CLIPTextModel,
+            "text_encoder_2": CLIPTextModelWithProjection,
+            "unet": UNet2DConditionModel,
+            "vae": AutoencoderKL,
+            "controlnet": ControlNetModel,
+            "transformer": SD3Transformer2DModel,
+        }
+        classes |= cls.classes
+        loaded = {}
+        for part in classes.keys() & cls.parts.keys():
+            dtype = {"dtype" if part.startswith("text_encoder") else "torch_dtype": torch.float32}
+            loaded[part] = classes[part].from_pretrained(source, subfolder=part, **dtype, **kwargs).eval()
+        loaded.setdefault("unet", loaded.pop("transformer", None))
+        return Parts(**loaded)
 
     def __init__(self, reference: Parts, dtype: torch.dtype, tokenizer, scheduler: dict):
         super().__init__(reference, dtype)
-        config = reference.unet.config
-        if config.time_cond_proj_dim is not None or config.addition_embed_type is not None or config.class_embed_type:
-            raise ValueError(
-                "unet: takes guidance, sizes or classes as further inputs (expected: latents, timestep and text only)"
-            )
-        if reference.vae.config.shift_factor or reference.vae.config.latents_mean:
-            raise ValueError("vae: shifts its latents (expected: a scaling factor only)")
+        self.check_denoiser()
+        if reference.vae.config.latents_mean:
+            raise ValueError("vae: has latents_mean (expected: a scaling factor and shift only)")
+        self.device = reference.unet.device
         self.context = tokenizer.model_max_length
         self.tokenizer = tokenizer
         self.scheduler = scheduler
         self.scale = 2 ** (len(reference.vae.config.block_out_channels) - 1)
+        self.channels = reference.vae.config.latent_channels
+        self.conditions = self.find_conditions()
+
+    def check_denoiser(self) -> None:
+        """ValueError where it takes what it would not be given."""
+        config = self.reference.unet.config
+        found = config.addition_embed_type, config.class_embed_type
+        labels = config.num_class_embeds is not None
+        if config.time_cond_proj_dim is not None or found != self.embeddings or labels != self.labels:
+            raise ValueError(
+                f"unet: takes guidance, sizes or classes as further inputs {found} (expected: those of {self.name}, "
+                f"{self.embeddings})"
+            )
+
+    @property
+    def multiple(self) -> int:
+        """Sides of latents are multiples of this."""
+        return 2**self.reference.unet.num_upsamplers
+
+    @property
+    def small(self) -> int:
+        """Side of the golden latents."""
+        return 2 ** len(self.reference.unet.config.block_out_channels)
+
+    def find_conditions(self) -> list[str]:
+        """What the UNet takes besides latents, time and text."""
+        taken = self.reference.unet.config.in_channels
+        if taken == self.channels:
+            return []
+        if taken == 2 * self.channels + 1:
+            return ["inpaint"]
+        raise ValueError(
+            f"unet: in_channels {taken} (expected: the latents' {self.channels}, or {2 * self.channels + 1} to inpaint)"
+        )
+
+    def encode(self, parts: Parts, ids: torch.Tensor) -> Tensors:
+        """The texts as the UNet wants them."""
+        return [parts.text_encoder(ids).last_hidden_state]
+
+    def denoise(self, parts: Parts, latents: torch.Tensor, times: torch.Tensor, texts: Tensors, others: Tensors):
+        """The UNet's prediction; all arguments have as many rows."""
+        return parts.unet(torch.cat([latents, *others], 1), times, encoder_hidden_states=texts[0], return_dict=False)[0]
+
+    def text_graph(self, parts: Parts) -> torch.nn.Module:
+        return _TextEncoder(parts.text_encoder, rewrites.take_projections(torch.nn.ModuleList(parts.denoisers())))
+
+    def share(self, unet: UNet2DConditionModel) -> list[rewrites.Once]:
+        return rewrites.share_copies(unet)
+
+    def conditions_of(self, texts: Tensors) -> Tensors:
+        """What the graph `text_encoder` makes of `encode`."""
+        attentions = rewrites.projections(torch.nn.ModuleList(self.reference.denoisers()))
+        return [torch.cat([getattr(*pair)(texts[0]) for pair in attentions], -1)]
 
     def graphs(self):
         parts = copy.deepcopy(self.reference)
-        fold_quick_gelu(parts.text_encoder)
-        rewrites.split_geglu(parts.unet)
-        rewrites.fold_upsampling(parts.unet)
-        rewrites.fold_upsampling(parts.vae.decoder)
-        for model in (parts.text_encoder, parts.unet, parts.vae):
+        for model in parts.models():
+            fold_quick_gelu(model)
             model.to(self.dtype)
-        size = 2 ** len(parts.unet.config.block_out_channels)
-        steps = self.session(2, size, size, 2)
-        condition = steps[0].outputs[0]
+        if self.dtype == torch.float16 and self.upcasts and parts.vae.config.force_upcast:
+            parts.vae.to(torch.float32)
+        for model in parts.denoisers():
+            rewrites.split_geglu(model)
+            rewrites.fold_upsampling(model)
+            if self.dtype == torch.bfloat16 and isinstance(model, (UNet2DConditionModel, ControlNetModel)):
+                model.set_attn_processor(rewrites.BlockAttention())
+        rewrites.fold_upsampling(parts.vae.decoder)
+        steps = self.session(2, self.small, self.small, 2)
+        text_graph = self.text_graph(parts)
+
+        def call(latents, times, texts, others):
+            return self.denoise(parts, latents, times, texts, others)
+
         modules = {
-            "text_encoder": _TextEncoder(parts.text_encoder, rewrites.take_projections(parts.unet)),
-            "unet": _Unet(parts.unet, self.dtype),
-            "vae_decoder": _VaeDecoder(parts.vae, self.dtype),
-            "vae_encoder": _VaeEncoder(parts.vae, self.dtype),
+            "text_encoder": text_graph,
+            "unet": _Unet(parts.denoisers(), self.share(parts.unet), call, len(steps[0].outputs), self.dtype),
+            "vae_decoder": VaeDecoder(parts.vae, parts.vae.dtype),
+            "vae_encoder": VaeEncoder(parts.vae, parts.vae.dtype),
         }
         examples = {
-            step.graph: {v["name"]: condition if "from" in v else golden.tensor(v) for v in step.inputs}
+            step.graph: {
+                v["name"]: steps[0].outputs[v["from"][1]] if "from" in v else golden.tensor(v) for v in step.inputs
+            }
             for step in steps
         }
         return {role: Graph(module, examples[role]) for role, module in modules.items()}
@@ -171,41 +270,262 @@ class StableDiffusion(Family):
         return {
             # JSON has no infinity; DPM-Solver's lambda_min_clipped, the one key that holds it, then clips nothing.
             "scheduler": {key: value for key, value in self.scheduler.items() if value != float("-inf")},
-            "latents": {
-                "channels": self.reference.unet.config.in_channels,
-                "scale": self.scale,
-                "multiple": 2**self.reference.unet.num_upsamplers,
-                "scalingFactor": self.reference.vae.config.scaling_factor,
-            },
+            "latents": latents_section(self.reference.vae, self.multiple),
+            **({"conditions": self.conditions} if self.conditions else {}),
         }
+
+    def condition(self, name: str, rows: int, height: int, width: int) -> list[dict]:
+        """The inputs of a condition, for latents of this size."""
+        return [golden.sine(name, (rows, 1 + self.channels, height, width))]
 
     def session(self, rows: int, height: int, width: int, copies: int) -> list[Step]:
         """All graphs once, for latents of this size, with so many texts to each."""
         parts = self.reference
-        channels = parts.unet.config.in_channels
         vocabulary = parts.text_encoder.config.vocab_size
         ids = torch.tensor([tokens(vocabulary, self.context, row) for row in range(rows * copies)])
         times = torch.tensor([981.0 - 240.5 * row for row in range(rows)])
-        latents = golden.sine("latents", (rows, channels, height, width))
+        latents = golden.sine("latents", (rows, self.channels, height, width))
         image = golden.sine("image", (rows, 3, height * self.scale, width * self.scale))
+        others = [value for name in self.conditions for value in self.condition(name, rows, height, width)]
         with torch.no_grad():
-            hidden = parts.text_encoder(ids).last_hidden_state
-            condition = torch.cat([getattr(*pair)(hidden) for pair in rewrites.projections(parts.unet)], -1)
-            repeated = golden.tensor(latents).repeat(copies, 1, 1, 1)
-            prediction = parts.unet(repeated, times.repeat(copies), encoder_hidden_states=hidden).sample
+            texts = self.encode(parts, ids)
+            conditions = self.conditions_of(texts)
+            repeated = [golden.tensor(value) for value in (latents, golden.data("timestep", times), *others)]
+            repeated = [value.repeat(copies, *[1] * (value.dim() - 1)) for value in repeated]
+            prediction = self.denoise(parts, repeated[0], repeated[1], texts, repeated[2:])
             decoded = parts.vae.decode(golden.tensor(latents)).sample
             encoded = parts.vae.encode(golden.tensor(image)).latent_dist
+        outputs = [golden.output_of(f"condition_{i}" if i else "condition", 0, i) for i in range(len(conditions))]
         return [
-            Step("text_encoder", [golden.data("input_ids", ids)], [condition]),
-            Step("unet", [latents, golden.data("timestep", times), golden.output_of("condition", 0, 0)], [prediction]),
+            Step("text_encoder", [golden.data("input_ids", ids)], list(conditions)),
+            Step("unet", [latents, golden.data("timestep", times), *outputs, *others], [prediction]),
             Step("vae_decoder", [latents], [decoded]),
             Step("vae_encoder", [image], [encoded.mean, encoded.std]),
         ]
 
     def sessions(self):
-        size = 2 ** len(self.reference.unet.config.block_out_channels)
+        size = self.small
         return [
             self.session(2, size, size, 2),
             self.session(1, size, 2 * size, 1),
             self.session(3, 2 * size, size, 2),
         ]
+
+
+class StableDiffusionXl(StableDiffusion):
+    """Two text encoders, whose tokenizers must agree but for padding, and sizes.
+
+    Every picture is asked for as if it had been of its own size, and not cropped, in training.
+    """
+
+    name: ClassVar[str] = "stable-diffusion-xl"
+    parts: ClassVar[dict[str, str]] = {**StableDiffusion.parts, "text_encoder_2": "CLIPTextModelWithProjection"}
+    embeddings: ClassVar[tuple[str | None, str | None]] = ("text_time", None)
+    upcasts: ClassVar[bool] = True
+
+    @classmethod
+    def build(cls, request, source, tokenizer, **kwargs):
+        second = AutoTokenizer.from_pretrained(source, subfolder="tokenizer_2", **kwargs)
+        if second.get_vocab() != tokenizer.get_vocab() or second.model_max_length != tokenizer.model_max_length:
+            raise ValueError("tokenizer_2: another vocabulary or length (expected: as tokenizer, but for padding)")
+        family = super().build(request, source, tokenizer, **kwargs)
+        family.second_pad = second.pad_token_id
+        family.zeros = bool(read_json(source, "model_index.json").get("force_zeros_for_empty_prompt", True))
+        return family
+
+    def second_ids(self, ids: torch.Tensor) -> torch.Tensor:
+        """The ids as the second tokenizer pads them."""
+        ends = ids == self.tokenizer.eos_token_id
+        after = (ends.cumsum(1) - ends.long()) > 0
+        return torch.where(after, self.second_pad, ids)
+
+    def encode(self, parts: Parts, ids: torch.Tensor) -> Tensors:
+        first = parts.text_encoder(ids, output_hidden_states=True)
+        second = parts.text_encoder_2(self.second_ids(ids), output_hidden_states=True)
+        hidden = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], -1)
+        pooled = second.text_embeds
+        if self.zeros:  # of a text that is empty, and so of a negative prompt that nobody gave
+            ends = ids[:, :2] == self.tokenizer.eos_token_id
+            filled = (ends.sum(1, keepdim=True) == 0).to(pooled.dtype)
+            hidden, pooled = hidden * filled[:, :, None], pooled * filled
+        return [hidden, pooled]
+
+    def denoise(self, parts: Parts, latents: torch.Tensor, times: torch.Tensor, texts: Tensors, others: Tensors):
+        ones = torch.ones_like(times)
+        height, width = (ones * latents.shape[axis] * self.scale for axis in (2, 3))
+        sizes = torch.stack([height, width, ones * 0, ones * 0, height, width], 1)
+        return parts.unet(
+            torch.cat([latents, *others], 1),
+            times,
+            encoder_hidden_states=texts[0],
+            added_cond_kwargs={"text_embeds": texts[1], "time_ids": sizes},
+            return_dict=False,
+        )[0]
+
+    def text_graph(self, parts: Parts) -> torch.nn.Module:
+        return _Call(parts.text_encoder, parts.text_encoder_2, call=lambda ids: tuple(self.encode(parts, ids)))
+
+    def share(self, unet: UNet2DConditionModel) -> list[rewrites.Once]:
+        """The embedding of the time depends on the text."""
+        unet.conv_in = rewrites.Once(unet.conv_in)
+        return [unet.conv_in]
+
+    def conditions_of(self, texts: Tensors) -> Tensors:
+        return texts
+
+
+class StableDiffusion3(StableDiffusionXl):
+    """A transformer trained by rectified flow; with its two CLIP text encoders, the T5 left out as diffusers allows."""
+
+    name: ClassVar[str] = "stable-diffusion-3"
+    parts: ClassVar[dict[str, str]] = {
+        "text_encoder": "CLIPTextModelWithProjection",
+        "text_encoder_2": "CLIPTextModelWithProjection",
+        "transformer": "SD3Transformer2DModel",
+        "vae": "AutoencoderKL",
+    }
+    classes: ClassVar[dict[str, type]] = {"text_encoder": CLIPTextModelWithProjection}
+    options: ClassVar[tuple[str, ...]] = ()
+    upcasts: ClassVar[bool] = False
+
+    T5_TOKENS: ClassVar[int] = 256
+    """Tokens of zeros in the place of T5's."""
+
+    def check_denoiser(self):
+        pass
+
+    @property
+    def multiple(self):
+        return self.reference.unet.config.patch_size
+
+    @property
+    def small(self):
+        return 4 * self.multiple
+
+    def find_conditions(self):
+        return []
+
+    def encode(self, parts: Parts, ids: torch.Tensor) -> Tensors:
+        first = parts.text_encoder(ids, output_hidden_states=True)
+        second = parts.text_encoder_2(self.second_ids(ids), output_hidden_states=True)
+        hidden = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], -1)
+        width = parts.unet.config.joint_attention_dim
+        hidden = torch.nn.functional.pad(hidden, (0, width - hidden.shape[-1], 0, self.T5_TOKENS))
+        return [hidden, torch.cat([first.text_embeds, second.text_embeds], -1)]
+
+    def denoise(self, parts: Parts, latents: torch.Tensor, times: torch.Tensor, texts: Tensors, others: Tensors):
+        return parts.unet(
+            hidden_states=latents,
+            timestep=times,
+            encoder_hidden_states=texts[0],
+            pooled_projections=texts[1],
+            return_dict=False,
+        )[0]
+
+    def share(self, unet: torch.nn.Module) -> list[rewrites.Once]:
+        return []
+
+    def section(self):
+        section = super().section()
+        section["latents"]["maxSide"] = self.reference.unet.config.pos_embed_max_size * self.multiple * self.scale
+        return section
+
+
+class ControlNet(StableDiffusion):
+    name: ClassVar[str] = "stable-diffusion-controlnet"
+    parts: ClassVar[dict[str, str]] = {**StableDiffusion.parts, "controlnet": "ControlNetModel"}
+
+    def find_conditions(self):
+        return [*super().find_conditions(), "control"]
+
+    def denoise(self, parts: Parts, latents: torch.Tensor, times: torch.Tensor, texts: Tensors, others: Tensors):
+        *others, control, scale = others
+        text = {"encoder_hidden_states": texts[0], "return_dict": False}
+        down, middle = parts.controlnet(latents, times, controlnet_cond=control, conditioning_scale=1.0, **text)
+        scale = scale[:, None, None, None].to(middle.dtype)
+        return parts.unet(
+            torch.cat([latents, *others], 1),
+            times,
+            down_block_additional_residuals=[residual * scale for residual in down],
+            mid_block_additional_residual=middle * scale,
+            **text,
+        )[0]
+
+    def condition(self, name: str, rows: int, height: int, width: int):
+        if name != "control":
+            return super().condition(name, rows, height, width)
+        picture = golden.sine("control", (rows, 3, height * self.scale, width * self.scale))
+        return [picture, golden.data("control_scale", torch.tensor([1.0 - 0.25 * row for row in range(rows)]))]
+
+
+class Upscaler(StableDiffusion):
+    """Makes pictures larger by the factor of its autoencoder; the small one is seen with some noise."""
+
+    name: ClassVar[str] = "stable-diffusion-upscale"
+    parts: ClassVar[dict[str, str]] = {**StableDiffusion.parts, "low_res_scheduler": "DDPMScheduler"}
+    labels: ClassVar[bool] = True
+
+    @classmethod
+    def build(cls, request, source, tokenizer, **kwargs):
+        family = super().build(request, source, tokenizer, **kwargs)
+        family.low_resolution = read_json(source, "low_res_scheduler/scheduler_config.json")
+        return family
+
+    def find_conditions(self):
+        taken = self.reference.unet.config.in_channels
+        if taken != self.channels + 3:
+            raise ValueError(f"unet: in_channels {taken} (expected: {self.channels + 3}, latents and a picture)")
+        return ["lowResolution"]
+
+    def denoise(self, parts: Parts, latents: torch.Tensor, times: torch.Tensor, texts: Tensors, others: Tensors):
+        picture, level = others
+        return parts.unet(
+            torch.cat([latents, picture], 1),
+            times,
+            encoder_hidden_states=texts[0],
+            class_labels=level.long(),
+            return_dict=False,
+        )[0]
+
+    def section(self):
+        return {**super().section(), "lowResolutionScheduler": self.low_resolution}
+
+    def condition(self, name: str, rows: int, height: int, width: int):
+        levels = torch.tensor([20.0 + 100 * row for row in range(rows)])
+        return [golden.sine("low_resolution", (rows, 3, height, width)), golden.data("noise_level", levels)]
+
+
+class _Call(torch.nn.Module):
+    """A function as a module that holds its models; float32 outputs."""
+
+    def __init__(self, *models: torch.nn.Module, call: Callable[[torch.Tensor], Tensors]):
+        super().__init__()
+        self.models = torch.nn.ModuleList(models)
+        self.call = call
+
+    def forward(self, values):
+        return tuple(value.float() for value in self.call(values))
+
+
+PIPELINES: tuple[type[StableDiffusion], ...] = (
+    StableDiffusion,
+    StableDiffusionXl,
+    StableDiffusion3,
+    ControlNet,
+    Upscaler,
+)
+
+_PARTS = {
+    *("text_encoder", "text_encoder_2", "text_encoder_3", "unet", "transformer", "vae", "vqvae"),
+    *("controlnet", "low_res_scheduler"),
+}
+
+
+def recognise(index: dict) -> str:
+    """The name of the family that serves a pipeline by its `model_index.json`; ValueError where there is none."""
+    kinds = {part: kind[1] for part, kind in index.items() if part in _PARTS and kind[1] is not None}
+    for family in PIPELINES:
+        if family.parts == kinds:
+            return family.name
+    expected = " or ".join(f"{family.name} with {', '.join(family.parts)}" for family in PIPELINES)
+    raise ValueError(f"{index['_class_name']}: {kinds} (expected: {expected})")

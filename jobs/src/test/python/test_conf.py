@@ -1,5 +1,6 @@
 """The files of conf/."""
 
+import json
 import os
 import re
 import subprocess
@@ -13,7 +14,10 @@ CONF = ROOT / "conf"
 FIXTURES = ROOT / "inference/src/test/resources/fixtures"
 # Tasks that have no model in sample-data/ name one that users export; tests run a tiny one.
 TINY = {"answer": "distilbert-answers", "match": "blip-matching"}
-JOBS = ["embed", "classify", "answer", "match", "generate", "caption", "render"]
+JOBS = [
+    *("embed", "classify", "answer", "match", "generate", "caption", "render"),
+    *("encode", "decode", "sample", "next-frame"),
+]
 DEFAULTS = sorted(CONF.glob("spark-defaults-*.conf"))
 # Families of keys whose last parts are the user's.
 FREE = (
@@ -70,10 +74,14 @@ def test_there_is_a_file_for_every_cluster_manager() -> None:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_example_of_a_job(job: str) -> None:
-    model = ["--model", FIXTURES / TINY[job] / "pack"] if job in TINY else []
+def test_example_of_a_job(job: str, tmp_path: Path) -> None:
+    more = ["--model", FIXTURES / TINY[job] / "pack"] if job in TINY else []
+    if job == "decode":  # it reads what encode's example wrote
+        row = {"latents": [0.0] * 4 * 16 * 16, "latent_shape": [4, 16, 16]}
+        (tmp_path / "latents.jsonl").write_text(json.dumps(row) + "\n")
+        more += ["--input", tmp_path / "latents.jsonl"]
     run = subprocess.run(
-        [ROOT / "lakegen", job, "--config", CONF / f"{job}.yaml", *model, "--output", "/tmp/lakegen-none", "--dry-run"],
+        [ROOT / "lakegen", job, "--config", CONF / f"{job}.yaml", *more, "--output", "/tmp/lakegen-none", "--dry-run"],
         cwd=ROOT,
         check=True,
         capture_output=True,

@@ -4,10 +4,14 @@ import io.lakegen.task.TaskDefinition;
 import io.lakegen.task.answer.Answer;
 import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
+import io.lakegen.task.decode.Decode;
 import io.lakegen.task.embed.Embed;
+import io.lakegen.task.encode.Encode;
+import io.lakegen.task.frames.NextFrame;
 import io.lakegen.task.generate.Generate;
 import io.lakegen.task.match.Match;
 import io.lakegen.task.render.Render;
+import io.lakegen.task.sample.Sample;
 import java.util.List;
 import java.util.Optional;
 
@@ -22,7 +26,11 @@ public final class Tasks {
           new Match(),
           new Generate(),
           new Caption(),
-          new Render());
+          new Render(),
+          new Encode(),
+          new Decode(),
+          new Sample(),
+          new NextFrame());
 
   private Tasks() {}
 

@@ -22,8 +22,11 @@ final class Peer {
     List<String> command = new ArrayList<>();
     command.add(System.getenv().getOrDefault("LAKEGEN_PYTHON", "python3"));
     command.addAll(List.of(scriptAndArguments));
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
+    // The launcher's, for the JVM alone: with many threads it would slow a peer down.
+    builder.environment().remove("MALLOC_ARENA_MAX");
+    Process process = builder.start();
     String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     if (process.waitFor() != 0) {
       throw new IllegalStateException(String.join(" ", command) + " failed: " + printed);

@@ -1,7 +1,8 @@
 package io.lakegen.diffusion;
 
+import io.lakegen.diffusion.Schedule.Level;
+import io.lakegen.diffusion.Schedule.Memory;
 import io.lakegen.diffusion.Schedule.Mix;
-import io.lakegen.diffusion.Schedule.Prediction;
 import io.lakegen.diffusion.Schedule.Step;
 import io.lakegen.diffusion.SchedulerConfig.Spacing;
 import java.util.ArrayList;
@@ -17,7 +18,7 @@ final class Ddim {
     for (int i = begin; i < count; i++) {
       steps.add(step(config, timesteps[i], count));
     }
-    return Schedule.ofVariance(steps, config, timesteps[begin]);
+    return new Schedule(steps, 1, config.clip());
   }
 
   private static int[] timesteps(SchedulerConfig config, int count) {
@@ -33,15 +34,17 @@ final class Ddim {
   private static Step step(SchedulerConfig config, int timestep, int count) {
     double now = config.alphasCumprod()[timestep];
     double next = config.alphaCumprod(timestep - config.trainTimesteps() / count);
-    double alpha = Math.sqrt(now);
-    double sigma = Math.sqrt(1 - now);
+    Level level = Level.ofVariance(now);
+    double alpha = level.image();
+    double sigma = level.noise();
     double noise = Math.sqrt(1 - next);
+    double image = Math.sqrt(next);
     Mix mix =
         switch (config.prediction()) {
-          case epsilon -> new Mix(0, noise, Math.sqrt(next), 0, 0);
-          case v_prediction -> new Mix(noise * sigma, noise * alpha, Math.sqrt(next), 0, 0);
-          case sample -> new Mix(noise / sigma, -noise * alpha / sigma, Math.sqrt(next), 0, 0);
+          case epsilon -> new Mix(0, 0, noise, 0, image);
+          case v_prediction -> new Mix(0, noise * sigma, noise * alpha, 0, image);
+          case sample -> new Mix(0, noise / sigma, -noise * alpha / sigma, 0, image);
         };
-    return new Step(timestep, 1, Prediction.of(config.prediction(), alpha, sigma), mix);
+    return new Step(timestep, 1, level, Memory.x0(config.prediction(), level), mix);
   }
 }

@@ -4,8 +4,10 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.lakegen.diffusion.DiffusionSpec.Condition;
 import io.lakegen.image.RgbImage;
 import io.lakegen.model.LoadedModel;
+import io.lakegen.problem.Problems;
 import io.lakegen.task.Steps;
 import java.nio.LongBuffer;
 import java.util.ArrayList;
@@ -18,35 +20,17 @@ import java.util.concurrent.CancellationException;
  * arithmetic, a few numbers a pixel, in Java, so that it is the same everywhere. Thread-safe.
  */
 public final class DiffusionPipeline {
-  /**
-   * Pixels that are decoded or encoded at once: the autoencoder needs far more memory a pixel, and
-   * is fastest on a CPU while that fits in its caches.
-   */
-  private static final int SLICE_PIXELS = 2 * 256 * 256;
-
   private final LoadedModel model;
   private final SchedulerConfig scheduler;
-  private final DiffusionSpec.Latents latents;
+  private final DiffusionSpec spec;
+  private final Autoencoder autoencoder;
 
   /** A pipeline over a loaded model, which stays the caller's to close. */
-  public DiffusionPipeline(
-      LoadedModel model, SchedulerConfig scheduler, DiffusionSpec.Latents latents) {
+  public DiffusionPipeline(LoadedModel model, SchedulerConfig scheduler, DiffusionSpec spec) {
     this.model = model;
     this.scheduler = scheduler;
-    this.latents = latents;
-  }
-
-  /** An image on its way. */
-  private static final class Trajectory {
-    final ImageRequest request;
-    final float[] latent;
-    final float[] x0;
-
-    Trajectory(ImageRequest request, float[] latent) {
-      this.request = request;
-      this.latent = latent;
-      this.x0 = new float[latent.length];
-    }
+    this.spec = spec;
+    this.autoencoder = new Autoencoder(model, spec.latents());
   }
 
   /**
@@ -60,25 +44,30 @@ public final class DiffusionPipeline {
     ImageRequest first = batch.get(0);
     Schedule schedule = Schedule.of(scheduler, first.steps(), first.begin());
     try (NDManager manager = model.newManager()) {
-      NDArray condition = condition(manager, batch);
+      NDList conditions = texts(manager, batch);
+      for (Condition condition : spec.conditions()) {
+        conditions.addAll(condition(manager, condition, batch));
+      }
       List<Trajectory> images = start(schedule, batch);
       for (int step = 0; step < schedule.steps().size(); step++) {
         if (Thread.currentThread().isInterrupted()) {
           throw new CancellationException("rendering was stopped");
         }
-        advance(schedule, step, images, condition);
+        advance(schedule, step, images, conditions);
         // Decoding is worth about a step.
         Steps.done((step + 1.0) / (schedule.steps().size() + 1));
       }
-      return decode(images);
+      return autoencoder.decode(
+          images.stream().map(Trajectory::latent).toList(), first.height(), first.width());
     }
   }
 
   /**
-   * {@code [rows, tokens, width]}: with guidance the negative prompts' rows, then the prompts'. A
-   * text of several rows, as a negative prompt usually is, is encoded once.
+   * The conditions of the texts, each {@code [rows, ...]}: with guidance the negative prompts'
+   * rows, then the prompts'. A text of several rows, as a negative prompt usually is, is encoded
+   * once.
    */
-  private NDArray condition(NDManager manager, List<ImageRequest> batch) {
+  private NDList texts(NDManager manager, List<ImageRequest> batch) {
     List<LongBuffer> ofRows = new ArrayList<>();
     if (batch.get(0).guided()) {
       batch.forEach(r -> ofRows.add(LongBuffer.wrap(r.negativePrompt())));
@@ -86,91 +75,170 @@ public final class DiffusionPipeline {
     batch.forEach(r -> ofRows.add(LongBuffer.wrap(r.prompt())));
     List<LongBuffer> texts = ofRows.stream().distinct().toList();
     int[] rows = ofRows.stream().mapToInt(texts::indexOf).toArray();
+    NDList conditions = new NDList();
     try (NDManager scope = manager.newSubManager()) {
       NDArray ids =
           scope.create(
               texts.stream().flatMapToLong(t -> Arrays.stream(t.array())).toArray(),
               new Shape(texts.size(), texts.get(0).capacity()));
-      NDArray encoded = model.graph("text_encoder").run(ids).head();
-      NDArray condition = encoded.get(scope.create(rows));
-      condition.attach(manager);
-      return condition;
+      for (NDArray encoded : model.graph("text_encoder").run(ids)) {
+        NDArray condition = encoded.get(scope.create(rows));
+        condition.attach(manager);
+        conditions.add(condition);
+      }
     }
+    return conditions;
+  }
+
+  /** What the denoiser is given besides, a row an image. */
+  private NDList condition(NDManager manager, Condition condition, List<ImageRequest> batch) {
+    return switch (condition) {
+      case inpaint -> new NDList(inpaint(manager, batch));
+      case control -> control(manager, batch);
+      case lowResolution -> lowResolution(manager, batch);
+    };
+  }
+
+  private static NDList control(NDManager manager, List<ImageRequest> batch) {
+    float[] scales = new float[batch.size()];
+    Arrays.fill(scales, (float) batch.get(0).pictures().controlScale());
+    Shape shape = new Shape(batch.size(), 3, batch.get(0).height(), batch.get(0).width());
+    return new NDList(
+        manager.create(joined(batch.stream().map(r -> r.pictures().control()).toList()), shape),
+        manager.create(scales));
+  }
+
+  private NDList lowResolution(NDManager manager, List<ImageRequest> batch) {
+    ImageRequest.Pictures first = batch.get(0).pictures();
+    double kept =
+        SchedulerConfig.of(
+                SchedulerName.DDIMScheduler, spec.lowResolutionScheduler(), false, new Problems())
+            .alphaCumprod(first.noiseLevel());
+    List<float[]> noisy = noise(batch, NoiseSource.LOW_RESOLUTION, first.init().length);
+    for (int row = 0; row < batch.size(); row++) {
+      float[] picture = batch.get(row).pictures().init();
+      float[] values = noisy.get(row);
+      for (int i = 0; i < values.length; i++) {
+        values[i] = (float) (Math.sqrt(kept) * picture[i] + Math.sqrt(1 - kept) * values[i]);
+      }
+    }
+    float[] levels = new float[batch.size()];
+    Arrays.fill(levels, first.noiseLevel());
+    Shape latents = autoencoder.shape(batch.size(), batch.get(0).height(), batch.get(0).width());
+    return new NDList(
+        manager.create(joined(noisy), new Shape(batch.size(), 3, latents.get(2), latents.get(3))),
+        manager.create(levels));
+  }
+
+  private static float[] joined(List<float[]> rows) {
+    int length = rows.get(0).length;
+    float[] all = new float[rows.size() * length];
+    for (int row = 0; row < rows.size(); row++) {
+      System.arraycopy(rows.get(row), 0, all, row * length, length);
+    }
+    return all;
+  }
+
+  /** The masks, and the latents of the pictures without what they mask. */
+  private NDArray inpaint(NDManager manager, List<ImageRequest> batch) {
+    int height = batch.get(0).height();
+    int width = batch.get(0).width();
+    List<float[]> pictures = new ArrayList<>(batch.size());
+    for (ImageRequest request : batch) {
+      float[] kept = request.pictures().init().clone();
+      float[] mask = request.pictures().mask();
+      for (int i = 0; i < kept.length; i++) {
+        kept[i] *= 1 - mask[i % mask.length];
+      }
+      pictures.add(kept);
+    }
+    int count = autoencoder.count(height, width);
+    List<float[]> encoded =
+        autoencoder.encode(pictures, noise(batch, NoiseSource.MASKED, count), height, width);
+    int plane = count / spec.latents().channels();
+    float[] values = new float[batch.size() * (plane + count)];
+    for (int row = 0; row < batch.size(); row++) {
+      int at = row * (plane + count);
+      System.arraycopy(smallMask(batch.get(row)), 0, values, at, plane);
+      System.arraycopy(encoded.get(row), 0, values, at + plane, count);
+    }
+    Shape shape = autoencoder.shape(batch.size(), height, width);
+    return manager.create(
+        values, new Shape(shape.get(0), 1 + shape.get(1), shape.get(2), shape.get(3)));
+  }
+
+  /** A mask in the latents' size: of every square, its first pixel. */
+  private float[] smallMask(ImageRequest request) {
+    int scale = spec.latents().scale();
+    int columns = request.width() / scale;
+    float[] small = new float[request.height() / scale * columns];
+    for (int i = 0; i < small.length; i++) {
+      small[i] =
+          request.pictures().mask()[i / columns * scale * request.width() + i % columns * scale];
+    }
+    return small;
+  }
+
+  private static List<float[]> noise(List<ImageRequest> batch, int draw, int count) {
+    return batch.stream().map(r -> r.noise().draw(draw, count)).toList();
   }
 
   private List<Trajectory> start(Schedule schedule, List<ImageRequest> batch) {
-    int count = count(batch.get(0));
-    List<float[]> encoded = batch.get(0).initImage() == null ? null : encode(batch);
+    ImageRequest first = batch.get(0);
+    int count = autoencoder.count(first.height(), first.width());
+    boolean masked = first.pictures().mask() != null;
+    // A model that is not told of the mask paints all, and what the mask keeps is laid over it.
+    boolean keeps = masked && !spec.conditions().contains(Condition.inpaint);
+    boolean fromPicture =
+        first.pictures().init() != null && !spec.enlarges() && !(masked && first.begin() == 0);
+    List<float[]> encoded = null;
+    if (fromPicture || keeps) {
+      encoded =
+          autoencoder.encode(
+              batch.stream().map(r -> r.pictures().init()).toList(),
+              noise(batch, NoiseSource.ENCODER, count),
+              first.height(),
+              first.width());
+    }
     List<Trajectory> images = new ArrayList<>(batch.size());
     for (int row = 0; row < batch.size(); row++) {
-      float[] latent = batch.get(row).noise().draw(NoiseSource.START, count);
-      for (int i = 0; i < count; i++) {
-        latent[i] =
-            (float)
-                (encoded == null
-                    ? schedule.initNoiseSigma() * latent[i]
-                    : schedule.imageScale() * encoded.get(row)[i]
-                        + schedule.noiseScale() * latent[i]);
-      }
-      images.add(new Trajectory(batch.get(row), latent));
+      ImageRequest request = batch.get(row);
+      images.add(
+          Trajectory.of(
+              schedule,
+              request,
+              count,
+              fromPicture ? encoded.get(row) : null,
+              keeps ? new Trajectory.Kept(encoded.get(row), smallMask(request)) : null));
     }
     return images;
   }
 
-  /** Latents of the images that the requests start from. */
-  private List<float[]> encode(List<ImageRequest> batch) {
-    int pixels = batch.get(0).initImage().length;
-    int count = count(batch.get(0));
-    List<float[]> encoded = new ArrayList<>(batch.size());
-    for (List<ImageRequest> slice : slices(batch, batch.get(0))) {
-      float[] values = new float[slice.size() * pixels];
-      for (int row = 0; row < slice.size(); row++) {
-        System.arraycopy(slice.get(row).initImage(), 0, values, row * pixels, pixels);
-      }
-      try (NDManager manager = model.newManager()) {
-        Shape shape = new Shape(slice.size(), 3, batch.get(0).height(), batch.get(0).width());
-        NDList distribution = model.graph("vae_encoder").run(manager.create(values, shape));
-        float[] mean = distribution.get(0).toFloatArray();
-        float[] deviation = distribution.get(1).toFloatArray();
-        for (int row = 0; row < slice.size(); row++) {
-          float[] latent = slice.get(row).noise().draw(NoiseSource.ENCODER, count);
-          for (int i = 0; i < count; i++) {
-            int at = row * count + i;
-            latent[i] = (float) ((mean[at] + deviation[at] * latent[i]) * latents.scalingFactor());
-          }
-          encoded.add(latent);
-        }
-      }
-    }
-    return encoded;
-  }
-
-  private void advance(Schedule schedule, int step, List<Trajectory> images, NDArray condition) {
-    ImageRequest first = images.get(0).request;
+  private void advance(Schedule schedule, int step, List<Trajectory> images, NDList conditions) {
+    ImageRequest first = images.get(0).request();
     Schedule.Step now = schedule.steps().get(step);
-    int count = count(first);
+    int count = images.get(0).latent().length;
     float[] input = new float[images.size() * count];
     for (int row = 0; row < images.size(); row++) {
       for (int i = 0; i < count; i++) {
-        input[row * count + i] = (float) (images.get(row).latent[i] * now.inputScale());
+        input[row * count + i] = (float) (images.get(row).latent()[i] * now.inputScale());
       }
     }
     float[] output;
     try (NDManager manager = model.newManager()) {
-      NDArray rows = manager.create(input, shape(images.size(), first));
       float[] timesteps = new float[images.size()];
       Arrays.fill(timesteps, (float) now.timestep());
-      output =
-          model.graph("unet").run(rows, manager.create(timesteps), condition).head().toFloatArray();
+      NDList inputs =
+          new NDList(
+              manager.create(
+                  input, autoencoder.shape(images.size(), first.height(), first.width())),
+              manager.create(timesteps));
+      inputs.addAll(conditions);
+      output = model.graph("unet").run(inputs).head().toFloatArray();
     }
     for (int row = 0; row < images.size(); row++) {
       Trajectory image = images.get(row);
-      float[] prediction = guide(output, row, images.size(), count, image.request);
-      float[] noise =
-          now.next().noisy()
-              ? image.request.noise().draw(NoiseSource.FIRST_STEP + step, count)
-              : null;
-      schedule.advance(step, image.latent, prediction, image.x0, noise);
+      image.advance(step, guide(output, row, images.size(), count, image.request()));
     }
   }
 
@@ -183,67 +251,5 @@ public final class DiffusionPipeline {
       }
     }
     return prediction;
-  }
-
-  private List<RgbImage> decode(List<Trajectory> images) {
-    ImageRequest first = images.get(0).request;
-    List<RgbImage> decoded = new ArrayList<>(images.size());
-    for (List<Trajectory> slice : slices(images, first)) {
-      int count = count(first);
-      float[] values = new float[slice.size() * count];
-      for (int row = 0; row < slice.size(); row++) {
-        for (int i = 0; i < count; i++) {
-          values[row * count + i] = (float) (slice.get(row).latent[i] / latents.scalingFactor());
-        }
-      }
-      try (NDManager manager = model.newManager()) {
-        NDArray rows = manager.create(values, shape(slice.size(), first));
-        float[] pixels = model.graph("vae_decoder").run(rows).head().toFloatArray();
-        for (int row = 0; row < slice.size(); row++) {
-          decoded.add(rgb(pixels, row, first.height(), first.width()));
-        }
-      }
-    }
-    return decoded;
-  }
-
-  /** {@code [3, height, width]} in -1..1, number {@code row} of many, as 8-bit pixels. */
-  private static RgbImage rgb(float[] values, int row, int height, int width) {
-    int plane = height * width;
-    byte[] pixels = new byte[3 * plane];
-    for (int i = 0; i < plane; i++) {
-      for (int channel = 0; channel < 3; channel++) {
-        float value = values[(3 * row + channel) * plane + i];
-        if (Float.isNaN(value)) {
-          throw new ArithmeticException(
-              "the image holds values that are no numbers (expected: -1 to 1; did the "
-                  + "pack's dtype overflow?)");
-        }
-        double unit = Math.max(0, Math.min(1, value / 2 + 0.5));
-        pixels[3 * i + channel] = (byte) Math.rint(unit * 255);
-      }
-    }
-    return new RgbImage(pixels, height, width, height, width);
-  }
-
-  private static <T> List<List<T>> slices(List<T> images, ImageRequest first) {
-    int size = Math.max(1, SLICE_PIXELS / (first.height() * first.width()));
-    List<List<T>> slices = new ArrayList<>();
-    for (int from = 0; from < images.size(); from += size) {
-      slices.add(images.subList(from, Math.min(images.size(), from + size)));
-    }
-    return slices;
-  }
-
-  private int count(ImageRequest request) {
-    return (int) shape(1, request).size();
-  }
-
-  private Shape shape(int rows, ImageRequest request) {
-    return new Shape(
-        rows,
-        latents.channels(),
-        request.height() / latents.scale(),
-        request.width() / latents.scale());
   }
 }

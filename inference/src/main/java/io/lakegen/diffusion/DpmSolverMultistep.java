@@ -1,40 +1,26 @@
 package io.lakegen.diffusion;
 
+import io.lakegen.diffusion.Schedule.Level;
+import io.lakegen.diffusion.Schedule.Memory;
 import io.lakegen.diffusion.Schedule.Mix;
-import io.lakegen.diffusion.Schedule.Prediction;
 import io.lakegen.diffusion.Schedule.Step;
-import io.lakegen.diffusion.SchedulerConfig.Spacing;
 import java.util.ArrayList;
 import java.util.List;
 
-/** DPM-Solver++ (arXiv 2211.01095), second order, multistep. */
+/**
+ * DPM-Solver++ (arXiv 2211.01095), second order, multistep; over the stochastic equation too, which
+ * adds noise after each step.
+ */
 final class DpmSolverMultistep {
   private DpmSolverMultistep() {}
 
   static Schedule schedule(SchedulerConfig config, int count, int begin) {
-    double[] training = Sigmas.training(config);
-    // But for trailing, the solver leaves out the last of one more.
-    int of = config.spacing() == Spacing.trailing ? count : count + 1;
-    double[] timesteps = Timesteps.of(config.spacing(), config.trainTimesteps(), of);
-    int offset = config.spacing() == Spacing.leading ? config.stepsOffset() : 0;
-    double[] sigmas = new double[count + 1];
-    for (int i = 0; i < count; i++) {
-      timesteps[i] = Math.rint(timesteps[i]) + offset;
-      sigmas[i] = Sigmas.at(training, timesteps[i]);
-    }
-    if (config.karrasSigmas()) {
-      // Over the sigmas of the training.
-      sigmas = Sigmas.karras(training[0], training[training.length - 1], count);
-      for (int i = 0; i < count; i++) {
-        timesteps[i] = Math.rint(Sigmas.timestep(training, sigmas[i]));
-      }
-    }
+    SigmaGrid grid = SigmaGrid.rounded(config, count);
     List<Step> steps = new ArrayList<>();
     for (int i = begin; i < count; i++) {
-      steps.add(step(config, timesteps[i], sigmas, i, begin));
+      steps.add(step(config, grid.timesteps()[i], grid.sigmas(), i, begin));
     }
-    double alpha = alpha(sigmas[begin]);
-    return new Schedule(steps, 1, alpha, alpha * sigmas[begin], config.clip());
+    return new Schedule(steps, 1, config.clip());
   }
 
   /** Equations of the second order where there is a last step; the end, at no noise, is x0. */
@@ -42,25 +28,20 @@ final class DpmSolverMultistep {
       SchedulerConfig config, double timestep, double[] sigmas, int i, int begin) {
     double now = sigmas[i];
     double next = sigmas[i + 1];
+    Level level = SigmaGrid.variance(now);
+    Level after = SigmaGrid.variance(next);
     // With lambda = -log(sigma), exp(-h) is the quotient of the sigmas.
-    double decay = next / now;
-    double factor = alpha(next) * (1 - decay);
-    double previous = 0;
+    double decay = config.stochastic() ? next / now * (next / now) : next / now;
+    double factor = after.image() * (1 - decay);
+    double keep = after.image() / level.image() * decay;
+    double noise = config.stochastic() ? after.noise() * Math.sqrt(1 - decay) : 0;
+    Mix mix = new Mix(0, keep, 0, noise, factor);
     if (i > begin && next > 0) {
       double h = Math.log(now / next);
       double h0 = Math.log(sigmas[i - 1] / now);
-      previous = factor * h / (2 * h0);
+      double previous = factor * h / (2 * h0);
+      mix = new Mix(0, keep, 0, noise, factor + previous, -previous);
     }
-    double alpha = alpha(now);
-    return new Step(
-        timestep,
-        1,
-        Prediction.of(config.prediction(), alpha, alpha * now),
-        new Mix(alpha(next) * next / (alpha * now), 0, factor + previous, -previous, 0));
-  }
-
-  /** What is left of the image's size where noise and image have variance 1 together. */
-  private static double alpha(double sigma) {
-    return 1 / Math.sqrt(sigma * sigma + 1);
+    return new Step(timestep, 1, level, Memory.x0(config.prediction(), level), mix);
   }
 }

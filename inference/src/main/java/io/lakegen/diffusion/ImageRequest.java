@@ -11,8 +11,7 @@ package io.lakegen.diffusion;
  * @param steps from pure noise
  * @param guidanceScale weight of the prompt, {@code w} of equation 2 of Imagen (arXiv 2205.11487);
  *     1 or less for no guidance
- * @param initImage what the image starts from, {@code [3, height, width]} in -1..1; null for noise
- * @param begin steps to leave out with {@code initImage}
+ * @param begin steps to leave out where a picture is the start
  */
 public record ImageRequest(
     long[] prompt,
@@ -22,8 +21,22 @@ public record ImageRequest(
     int width,
     int steps,
     double guidanceScale,
-    float[] initImage,
+    Pictures pictures,
     int begin) {
+
+  /**
+   * Pictures that an image is made from, of its size.
+   *
+   * @param init what it starts from, {@code [3, height, width]} in -1..1; null for noise. Of a
+   *     model that enlarges, what is enlarged, smaller by the pack's {@code latents.scale}
+   * @param mask what is painted anew, {@code [height, width]}: 1 there, else 0; null for all
+   * @param control what the image follows, {@code [3, height, width]} in 0..1; null for nothing
+   * @param controlScale how closely
+   * @param noiseLevel training timestep of the noise that is added to what is enlarged
+   */
+  public record Pictures(
+      float[] init, float[] mask, float[] control, double controlScale, int noiseLevel) {}
+
   /** Whether there is guidance. */
   public boolean guided() {
     return guidanceScale > 1;

@@ -1,7 +1,8 @@
 package io.lakegen.diffusion;
 
+import io.lakegen.diffusion.Schedule.Level;
+import io.lakegen.diffusion.Schedule.Memory;
 import io.lakegen.diffusion.Schedule.Mix;
-import io.lakegen.diffusion.Schedule.Prediction;
 import io.lakegen.diffusion.Schedule.Step;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,7 +25,7 @@ final class Lcm {
     for (int i = begin; i < count; i++) {
       steps.add(step(config, timesteps, i));
     }
-    return Schedule.ofVariance(steps, config, timesteps[begin]);
+    return new Schedule(steps, 1, config.clip());
   }
 
   private static Step step(SchedulerConfig config, int[] timesteps, int i) {
@@ -35,10 +36,12 @@ final class Lcm {
     double out = Math.sqrt(scaled / (scaled + data));
     double next = i == timesteps.length - 1 ? 1 : config.alphaCumprod(timesteps[i + 1]);
     double keep = Math.sqrt(next);
+    Level level = Level.ofVariance(now);
     return new Step(
         timesteps[i],
         1,
-        Prediction.of(config.prediction(), Math.sqrt(now), Math.sqrt(1 - now)),
-        new Mix(keep * skip, 0, keep * out, 0, Math.sqrt(1 - next)));
+        level,
+        Memory.x0(config.prediction(), level),
+        new Mix(0, keep * skip, 0, Math.sqrt(1 - next), keep * out));
   }
 }

@@ -11,6 +11,12 @@ public interface NoiseSource {
   /** Drawn where an image is encoded. */
   int ENCODER = 1;
 
+  /** Drawn where the parts of an image that a mask keeps are encoded. */
+  int MASKED = -1;
+
+  /** Drawn where a picture to enlarge is made noisy. */
+  int LOW_RESOLUTION = -2;
+
   /** Drawn after step 0; those of the later steps follow. */
   int FIRST_STEP = 2;
 

@@ -4,46 +4,97 @@ import java.util.List;
 
 /**
  * The steps from noise to a latent image. Every scheduler is a table of coefficients: a step
- * predicts the noiseless latent, {@code x0}, and mixes the next latent of what it has.
+ * remembers one linear form of the latent and the model's output, such as the noiseless latent
+ * {@code x0}, and mixes the next latent of what it has. So solvers of several steps, and those that
+ * look at a point twice, are rows of numbers like the others.
  *
  * @param initNoiseSigma the first latent is standard normal noise times this
- * @param imageScale with an image at the start, the first latent is this times the image's latent
- *     plus {@code noiseScale} times noise
- * @param clip largest absolute value of {@code x0}
+ * @param clip largest absolute value of what a step remembers
  */
-record Schedule(
-    List<Step> steps, double initNoiseSigma, double imageScale, double noiseScale, double clip) {
+record Schedule(List<Step> steps, double initNoiseSigma, double clip) {
   Schedule {
     steps = List.copyOf(steps);
   }
 
   /**
-   * One step.
+   * One run of the model.
    *
    * @param timestep what the model is told
    * @param inputScale the model sees the latent times this
-   * @param x0 makes {@code x0} of the latent and the model's output
+   * @param level what the latent is made of before the step
+   * @param memory makes what is remembered of this step
+   * @param anchor replaces the anchor
    * @param next makes the next latent
+   * @param noiseShare correlation of this step's noise with that of the step before: 0 but where
+   *     both are parts of one Brownian path
    */
-  record Step(double timestep, double inputScale, Prediction x0, Mix next) {}
+  record Step(
+      double timestep,
+      double inputScale,
+      Level level,
+      Memory memory,
+      Anchor anchor,
+      Mix next,
+      double noiseShare) {
+    /** A step that starts from the latent as it is. */
+    Step(double timestep, double inputScale, Level level, Memory memory, Mix next) {
+      this(timestep, inputScale, level, memory, Anchor.LATENT, next, 0);
+    }
+  }
 
-  /** {@code sample} times the latent plus {@code output} times the model's output. */
-  record Prediction(double sample, double output) {
-    /** For a latent that is {@code alpha} times the image's and {@code sigma} times noise. */
-    static Prediction of(SchedulerConfig.Prediction kind, double alpha, double sigma) {
+  /** A latent is {@code image} times the image's plus {@code noise} times standard normal noise. */
+  record Level(double image, double noise) {
+    /** Image and noise have variance 1 together. */
+    static Level ofVariance(double alphaCumprod) {
+      return new Level(Math.sqrt(alphaCumprod), Math.sqrt(1 - alphaCumprod));
+    }
+  }
+
+  /** {@code latent} times the latent plus {@code output} times the model's output. */
+  record Memory(double latent, double output) {
+    /** The model's output itself. */
+    static final Memory OUTPUT = new Memory(0, 1);
+
+    /** The noiseless latent. */
+    static Memory x0(SchedulerConfig.Prediction kind, Level level) {
       return switch (kind) {
-        case epsilon -> new Prediction(1 / alpha, -sigma / alpha);
-        case v_prediction -> new Prediction(alpha, -sigma);
-        case sample -> new Prediction(0, 1);
+        case epsilon -> new Memory(1 / level.image(), -level.noise() / level.image());
+        case v_prediction -> new Memory(level.image(), -level.noise());
+        case sample -> OUTPUT;
       };
     }
   }
 
   /**
-   * A sum, each part times its factor: the latent, the model's output, {@code x0}, the last step's
-   * {@code x0}, and fresh noise.
+   * What a step starts from where that is not the latent that the model saw: a sum of the last
+   * step's anchor and of memories, the newest first.
    */
-  record Mix(double sample, double output, double x0, double previousX0, double noise) {
+  record Anchor(double anchor, double... memory) {
+    /** The latent that the model saw. */
+    static final Anchor LATENT = new Anchor(0);
+
+    /** The last step's anchor. */
+    static final Anchor KEPT = new Anchor(1);
+
+    boolean isLatent() {
+      return anchor == 0 && memory.length == 0;
+    }
+
+    boolean isKept() {
+      return anchor == 1 && memory.length == 0;
+    }
+  }
+
+  /**
+   * The next latent: a sum of the latent, the anchor, the model's output, fresh noise, and
+   * memories, the newest first.
+   */
+  record Mix(double latent, double anchor, double output, double noise, double... memory) {
+    /** From the anchor and one memory. */
+    static Mix of(double anchor, double memory) {
+      return new Mix(0, anchor, 0, 0, memory);
+    }
+
     boolean noisy() {
       return noise != 0;
     }
@@ -59,32 +110,16 @@ record Schedule(
     return config.name().schedule(config, numInferenceSteps, begin);
   }
 
-  /** Steps over latents whose image and noise have variance 1 together. */
-  static Schedule ofVariance(List<Step> steps, SchedulerConfig config, int firstTimestep) {
-    double first = config.alphasCumprod()[firstTimestep];
-    return new Schedule(steps, 1, Math.sqrt(first), Math.sqrt(1 - first), config.clip());
+  /** Makes a step; see {@link Latent}. */
+  void advance(int step, Latent latent, float[] output, float[] noise) {
+    latent.advance(steps.get(step), clip, output, noise);
   }
 
-  /**
-   * Makes a step.
-   *
-   * @param latent changed into the next one
-   * @param x0 the last step's, all zero at the first; changed into this step's
-   * @param noise standard normal numbers; not read where the step is not {@link Mix#noisy}
-   */
-  void advance(int step, float[] latent, float[] output, float[] x0, float[] noise) {
-    Prediction prediction = steps.get(step).x0();
-    Mix next = steps.get(step).next();
-    for (int i = 0; i < latent.length; i++) {
-      double clean = prediction.sample() * latent[i] + prediction.output() * output[i];
-      clean = Math.max(-clip, Math.min(clip, clean));
-      double value =
-          next.sample() * latent[i]
-              + next.output() * output[i]
-              + next.x0() * clean
-              + next.previousX0() * x0[i];
-      latent[i] = (float) (next.noisy() ? value + next.noise() * noise[i] : value);
-      x0[i] = (float) clean;
-    }
+  /** Memories that a step can need. */
+  int depth() {
+    return steps.stream()
+        .mapToInt(s -> Math.max(s.next().memory().length, s.anchor().memory().length))
+        .max()
+        .orElse(0);
   }
 }

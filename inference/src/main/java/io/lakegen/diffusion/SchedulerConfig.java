@@ -12,6 +12,9 @@ import java.util.Map;
  * @param alphasCumprod share of the image's variance that is left after each training timestep
  * @param clip largest absolute value of a predicted image in latent space; infinite for none
  * @param finalAlphaCumprod the share before the first training timestep
+ * @param solverOrder UniPC: earlier answers that a step looks at, and its own
+ * @param stochastic DPM-Solver++ over the stochastic equation
+ * @param shift flow matching: how far levels are moved towards the noise, 1 for not at all
  * @param originalInferenceSteps LCM: steps of its distillation
  * @param timestepScaling LCM: sharpness of its boundary condition
  */
@@ -24,6 +27,9 @@ public record SchedulerConfig(
     boolean karrasSigmas,
     double clip,
     double finalAlphaCumprod,
+    int solverOrder,
+    boolean stochastic,
+    double shift,
     int originalInferenceSteps,
     double timestepScaling) {
 
@@ -55,9 +61,13 @@ public record SchedulerConfig(
           Map.entry("interpolation_type", List.of("linear")),
           Map.entry("timestep_type", List.of("discrete")),
           Map.entry("final_sigmas_type", List.of("zero")),
-          Map.entry("algorithm_type", List.of("dpmsolver++")),
-          Map.entry("solver_type", List.of("midpoint")),
-          Map.entry("solver_order", List.of(2)),
+          Map.entry("skip_prk_steps", List.of(true)),
+          Map.entry("predict_x0", List.of(true)),
+          Map.entry("disable_corrector", List.of(List.of())),
+          Map.entry("lower_order_final", List.of(true)),
+          Map.entry("invert_sigmas", List.of(false)),
+          Map.entry("stochastic_sampling", List.of(false)),
+          Map.entry("shift_terminal", List.of()),
           Map.entry("lambda_min_clipped", List.of()),
           Map.entry("sigma_min", List.of()),
           Map.entry("sigma_max", List.of()),
@@ -76,20 +86,49 @@ public record SchedulerConfig(
     ONLY.forEach(reader::only);
     boolean lcm = name == SchedulerName.LCMScheduler;
     boolean ddim = name == SchedulerName.DDIMScheduler;
+    boolean pndm = name == SchedulerName.PNDMScheduler;
+    boolean heun = name == SchedulerName.HeunDiscreteScheduler;
+    boolean single = name == SchedulerName.DPMSolverSDEScheduler;
+    boolean unipc = name == SchedulerName.UniPCMultistepScheduler;
+    boolean multistep = name == SchedulerName.DPMSolverMultistepScheduler;
     int timesteps = reader.whole("num_train_timesteps", 1000, 1);
-    double[] alphasCumprod = alphasCumprod(reader, timesteps, lcm);
-    boolean clips = (ddim || lcm) && reader.flag("clip_sample", ddim);
+    double[] alphasCumprod = alphasCumprod(reader, timesteps, lcm, lcm || heun || single);
+    boolean clips = (ddim || lcm || heun) && reader.flag("clip_sample", ddim);
+    boolean stochastic = false;
+    int order = 2;
+    if (multistep) {
+      reader.only("solver_type", List.of("midpoint"));
+      reader.only("solver_order", List.of(2));
+      reader.only("algorithm_type", List.of("dpmsolver++", "sde-dpmsolver++"));
+      stochastic = reader.text("algorithm_type", "").equals("sde-dpmsolver++");
+    } else if (unipc) {
+      // diffusers takes the names of DPM-Solver's types for bh2.
+      reader.only("solver_type", List.of("bh2", "midpoint", "heun", "logrho"));
+      reader.only("solver_order", List.of(2, 1, 3));
+      order = reader.whole("solver_order", 2, 1);
+    }
     return new SchedulerConfig(
         name,
         alphasCumprod,
-        reader.choice("prediction_type", Prediction.epsilon),
-        reader.choice("timestep_spacing", ddim || lcm ? Spacing.leading : Spacing.linspace),
+        prediction(reader, pndm || single),
+        reader.choice("timestep_spacing", ddim || lcm || pndm ? Spacing.leading : Spacing.linspace),
         reader.whole("steps_offset", 0, 0),
         name.takesKarrasSigmas() && (karrasSigmas || reader.flag("use_karras_sigmas", false)),
         clips ? reader.number("clip_sample_range", 1) : Double.POSITIVE_INFINITY,
-        reader.flag("set_alpha_to_one", true) ? 1 : alphasCumprod[0],
+        reader.flag("set_alpha_to_one", !pndm) ? 1 : alphasCumprod[0],
+        order,
+        stochastic,
+        reader.number("shift", 1),
         reader.whole("original_inference_steps", 50, 1),
         reader.number("timestep_scaling", 10));
+  }
+
+  private static Prediction prediction(Reader reader, boolean ofNoise) {
+    Prediction prediction = reader.choice("prediction_type", Prediction.epsilon);
+    if (ofNoise && prediction == Prediction.sample) {
+      reader.problem("prediction_type", prediction, "epsilon or v_prediction");
+    }
+    return prediction;
   }
 
   /** The image's share of the variance at a timestep, or before the first one. */
@@ -108,10 +147,10 @@ public record SchedulerConfig(
   }
 
   /** In the precision in which diffusers makes them. */
-  private static double[] alphasCumprod(Reader reader, int count, boolean lcm) {
+  private static double[] alphasCumprod(Reader reader, int count, boolean lcm, boolean latent) {
     String schedule = reader.text("beta_schedule", lcm ? "scaled_linear" : "linear");
-    double start = reader.number("beta_start", lcm ? 0.00085 : 0.0001);
-    double end = reader.number("beta_end", lcm ? 0.012 : 0.02);
+    double start = reader.number("beta_start", latent ? 0.00085 : 0.0001);
+    double end = reader.number("beta_end", latent ? 0.012 : 0.02);
     double[] betas = new double[count];
     Object trained = reader.config.get("trained_betas");
     if (trained instanceof List<?> list && list.size() == count) {

@@ -2,14 +2,20 @@ package io.lakegen.diffusion;
 
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /** Schedulers, by the names of diffusers' classes. */
 public enum SchedulerName {
   DDIMScheduler,
+  PNDMScheduler,
   EulerDiscreteScheduler,
   EulerAncestralDiscreteScheduler,
+  HeunDiscreteScheduler,
   DPMSolverMultistepScheduler,
-  LCMScheduler;
+  DPMSolverSDEScheduler,
+  UniPCMultistepScheduler,
+  LCMScheduler,
+  FlowMatchEulerDiscreteScheduler;
 
   /** The scheduler of a class of diffusers, if it is here. */
   public static Optional<SchedulerName> of(Object className) {
@@ -18,16 +24,37 @@ public enum SchedulerName {
 
   /** Whether steps can be spaced by Karras et al. (arXiv 2206.00364, equation 5). */
   public boolean takesKarrasSigmas() {
-    return this == EulerDiscreteScheduler || this == DPMSolverMultistepScheduler;
+    return switch (this) {
+      case EulerDiscreteScheduler,
+          HeunDiscreteScheduler,
+          DPMSolverMultistepScheduler,
+          DPMSolverSDEScheduler,
+          UniPCMultistepScheduler ->
+          true;
+      default -> false;
+    };
+  }
+
+  /** Names of those whose steps can be, for messages. */
+  public static String withKarrasSigmas() {
+    return Arrays.stream(values())
+        .filter(SchedulerName::takesKarrasSigmas)
+        .map(Enum::name)
+        .collect(Collectors.joining(", "));
   }
 
   Schedule schedule(SchedulerConfig config, int count, int begin) {
     return switch (this) {
       case DDIMScheduler -> Ddim.schedule(config, count, begin);
+      case PNDMScheduler -> Pndm.schedule(config, count, begin);
       case EulerDiscreteScheduler, EulerAncestralDiscreteScheduler ->
           Euler.schedule(config, count, begin);
+      case HeunDiscreteScheduler -> Heun.schedule(config, count, begin);
       case DPMSolverMultistepScheduler -> DpmSolverMultistep.schedule(config, count, begin);
+      case DPMSolverSDEScheduler -> DpmSolverSde.schedule(config, count, begin);
+      case UniPCMultistepScheduler -> UniPc.schedule(config, count, begin);
       case LCMScheduler -> Lcm.schedule(config, count, begin);
+      case FlowMatchEulerDiscreteScheduler -> FlowMatchEuler.schedule(config, count, begin);
     };
   }
 }

@@ -18,7 +18,7 @@ import java.util.zip.CRC32C;
 
 /**
  * Image files as a model sees them: decoded, and resized and normalised by the pack's graph {@code
- * preprocess} on the model's device. Thread-safe.
+ * preprocess} on the CPU. Thread-safe.
  */
 public final class PictureInput {
   /**
@@ -34,7 +34,6 @@ public final class PictureInput {
    */
   private static final int MAX_ASPECT_RATIO = 200;
 
-  private final LoadedModel model;
   private final Graph preprocess;
   private final PackSpec.Image image;
 
@@ -55,8 +54,7 @@ public final class PictureInput {
 
   /** The pictures of a loaded pack that has an image section; it stays the caller's to close. */
   public PictureInput(LoadedModel model) {
-    this.model = model;
-    this.preprocess = model.graph("preprocess");
+    this.preprocess = model.graph(LoadedModel.PREPROCESS);
     this.image = model.pack().spec().image().orElseThrow();
   }
 
@@ -91,7 +89,7 @@ public final class PictureInput {
   /** The model's input for a decoded image: {@code [3, height, width]} of the pack, normalised. */
   public float[] pixels(RgbImage rgb) {
     ByteBuffer bytes = ByteBuffer.allocateDirect(rgb.pixels().length).put(rgb.pixels()).rewind();
-    try (NDManager manager = model.newManager()) {
+    try (NDManager manager = preprocess.newManager()) {
       NDArray array =
           manager.create(bytes, new Shape(rgb.height(), rgb.width(), 3), DataType.UINT8);
       return preprocess.run(array).head().toFloatArray();

@@ -59,7 +59,7 @@ public abstract class PictureTask<O> implements Task<PictureTask.Picture, O> {
   /** Checks whether a pack has what such a task needs. */
   public static void check(PackSpec pack, String role, Problems problems) {
     PackSpec.require("image", pack.image(), problems);
-    for (String needed : List.of("preprocess", role)) {
+    for (String needed : List.of(LoadedModel.PREPROCESS, role)) {
       if (!pack.graphs().containsKey(needed)) {
         problems.add("model: graphs", pack.graphs().keySet(), "a graph of the role " + needed);
       }

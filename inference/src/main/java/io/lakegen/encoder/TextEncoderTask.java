@@ -127,6 +127,11 @@ public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens,
 
   /** Runs the graph on rows of any length. */
   protected final Output run(List<Tokens> batch) {
-    return graph.run(batch.stream().map(t -> new Sequence(t.ids(), t.types())).toList());
+    return run(batch, (output, mask) -> output);
+  }
+
+  /** Runs the graph on rows of any length; a reduction stands for the first output. */
+  protected final Output run(List<Tokens> batch, TextGraph.Reduction reduction) {
+    return graph.run(batch.stream().map(t -> new Sequence(t.ids(), t.types())).toList(), reduction);
   }
 }

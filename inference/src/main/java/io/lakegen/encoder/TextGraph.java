@@ -67,8 +67,26 @@ public final class TextGraph {
     return Math.max(tokens, Math.min(maxLength, rounded));
   }
 
+  /** What is made of the graph's first output on the device, where its values are many. */
+  @FunctionalInterface
+  public interface Reduction {
+    /**
+     * Works on the device.
+     *
+     * @param output of the graph
+     * @param mask int64 {@code [batch, length]}, 1 for tokens, 0 for padding
+     * @return what is to leave the device, float32
+     */
+    NDArray of(NDArray output, NDArray mask);
+  }
+
   /** Runs the graph on rows of any length. */
   public Output run(List<Sequence> batch) {
+    return run(batch, (output, mask) -> output);
+  }
+
+  /** Runs the graph on rows of any length; a reduction stands for the first output. */
+  public Output run(List<Sequence> batch, Reduction reduction) {
     int length = batch.stream().mapToInt(row -> paddedLength(row.ids().length)).max().orElseThrow();
     long[] ids = new long[batch.size() * length];
     long[] mask = new long[ids.length];
@@ -81,25 +99,26 @@ public final class TextGraph {
     }
     try (NDManager manager = model.newManager()) {
       Shape shape = new Shape(batch.size(), length);
+      NDArray tokens = manager.create(mask, shape);
       NDList inputs = new NDList();
       for (String name : inputNames) {
         NDArray array =
-            manager.create(
-                switch (name) {
-                  case "input_ids" -> ids;
-                  case "attention_mask" -> mask;
-                  case "token_type_ids" -> types;
-                  default ->
-                      throw new IllegalStateException(
-                          "graph input: "
-                              + name
-                              + " (expected: input_ids, attention_mask or token_type_ids)");
-                },
-                shape);
+            switch (name) {
+              case "input_ids" -> manager.create(ids, shape);
+              case "attention_mask" -> tokens;
+              case "token_type_ids" -> manager.create(types, shape);
+              default ->
+                  throw new IllegalStateException(
+                      "graph input: "
+                          + name
+                          + " (expected: input_ids, attention_mask or token_type_ids)");
+            };
         array.setName(name);
         inputs.add(array);
       }
-      return new Output(graph.run(inputs).stream().map(NDArray::toFloatArray).toList(), length);
+      NDList outputs = graph.run(inputs);
+      outputs.set(0, reduction.of(outputs.get(0), tokens));
+      return new Output(outputs.stream().map(NDArray::toFloatArray).toList(), length);
     }
   }
 }

@@ -80,7 +80,7 @@ final class GoldenCheck {
         // ONNX drops an input that the model does not use.
         continue;
       }
-      NDArray array = input(input);
+      NDArray array = input(input).toDevice(graph.device(), false);
       if (named) {
         array.setName(name);
       }

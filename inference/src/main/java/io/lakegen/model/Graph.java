@@ -19,6 +19,7 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
  */
 public final class Graph implements AutoCloseable {
   private final Model model;
+  private final ai.djl.Device device;
   private final List<String> inputNames;
 
   /**
@@ -28,8 +29,9 @@ public final class Graph implements AutoCloseable {
 
   private boolean closed;
 
-  private Graph(Model model, List<String> inputNames) {
+  private Graph(Model model, ai.djl.Device device, List<String> inputNames) {
     this.model = model;
+    this.device = device;
     this.inputNames = inputNames;
   }
 
@@ -52,6 +54,7 @@ public final class Graph implements AutoCloseable {
     }
     return new Graph(
         model,
+        device,
         engine == PackSpec.EngineName.OnnxRuntime
             ? model.getBlock().describeInput().keys()
             : List.of());
@@ -92,8 +95,18 @@ public final class Graph implements AutoCloseable {
     return run(new NDList(inputs));
   }
 
+  /** The device that its inputs must be on. */
+  ai.djl.Device device() {
+    return device;
+  }
+
   NDManager manager() {
     return model.getNDManager();
+  }
+
+  /** A new manager on the graph's device for the arrays of one call; the caller closes it. */
+  public NDManager newManager() {
+    return manager().newSubManager(device);
   }
 
   /** Waits for the runs that have begun. */

@@ -17,6 +17,9 @@ import java.util.function.Supplier;
  * all tasks of a JVM through {@link ModelPool}, which closes it.
  */
 public final class LoadedModel implements AutoCloseable {
+  /** Role of the graph that makes a model's input of a picture's bytes. */
+  public static final String PREPROCESS = "preprocess";
+
   private static final int ONE_AT_A_TIME = 1 << 18;
   private static final Object LARGE = new Object();
 
@@ -49,7 +52,11 @@ public final class LoadedModel implements AutoCloseable {
       for (Map.Entry<String, String> graph : pack.spec().graphs().entrySet()) {
         model.graphs.put(
             graph.getKey(),
-            Graph.load(pack.file(graph.getValue()), device, pack.spec().engine(), threads));
+            Graph.load(
+                pack.file(graph.getValue()),
+                deviceOf(graph.getKey(), device),
+                pack.spec().engine(),
+                threads));
       }
       if (pack.spec().tokenizer().isPresent()) {
         PackSpec.Tokenizer spec = pack.spec().tokenizer().get();
@@ -78,6 +85,14 @@ public final class LoadedModel implements AutoCloseable {
   }
 
   /**
+   * Where a graph of the role is on a model's device. Pictures are resized on the CPU, by the
+   * threads that prepare rows: CUDA has no such kernel for bytes, and of what is left less travels.
+   */
+  static Device deviceOf(String role, Device device) {
+    return role.equals(PREPROCESS) ? Device.cpu() : device;
+  }
+
+  /**
    * Runs the golden inputs on the device again: tells a broken device from a bad row.
    *
    * @throws InvalidPackException if an answer is wrong
@@ -91,7 +106,7 @@ public final class LoadedModel implements AutoCloseable {
     return pack;
   }
 
-  /** The device the graphs are on. */
+  /** The device the graphs are on, but for {@value #PREPROCESS}. */
   public Device device() {
     return device;
   }

@@ -182,6 +182,15 @@ public final class PackSection {
     return value.asDouble();
   }
 
+  /** A number that may be missing. */
+  public double number(String key, double otherwise) {
+    JsonNode value = node.path(key);
+    if (!value.isMissingNode() && !value.isNumber()) {
+      fail(key, value, "a number");
+    }
+    return value.asDouble(otherwise);
+  }
+
   /** True or false. */
   public boolean bool(String key) {
     JsonNode value = node.path(key);
@@ -213,6 +222,22 @@ public final class PackSection {
               fail(key, value, "one of " + Arrays.toString(constants));
               return constants[0];
             });
+  }
+
+  /** A list of an enum's constants by name; empty where it is missing. */
+  public <E extends Enum<E>> List<E> constants(String key, Class<E> type) {
+    JsonNode values = node.path(key);
+    List<String> names = Arrays.stream(type.getEnumConstants()).map(Enum::name).toList();
+    if (values.isMissingNode()) {
+      return List.of();
+    }
+    if (!values.isArray() || !all(values, v -> v.isTextual() && names.contains(v.asText()))) {
+      fail(key, values, "a list of some of " + names);
+      return List.of();
+    }
+    return StreamSupport.stream(values.spliterator(), false)
+        .map(v -> Enum.valueOf(type, v.asText()))
+        .toList();
   }
 
   private void fail(String key, JsonNode value, String expected) {

@@ -19,10 +19,14 @@ public record Argument(String name, Kind kind, Option<String> column) {
      * data sets of Hugging Face.
      */
     IMAGE("a column of images (binary), paths (string) or struct<bytes:binary,path:string>"),
+    /** A column of arrays of image files, or of their paths. */
+    IMAGES("a column of arrays of images (binary) or of paths (string)"),
     /** A column of texts or of images, as the model asks for. */
     TEXT_OR_IMAGE("a column of texts (string) or of images"),
     /** A column of numbers, or of strings that hold numbers. */
     NUMBER("a column of type string or number"),
+    /** A column of arrays of numbers. */
+    VECTOR("a column of type array<float>, or of other numbers"),
     /** A column whose values can stand in a text. */
     SCALAR("a column of type string, number or boolean");
 

@@ -89,6 +89,12 @@ public record Option<T>(
     return one(name, type, byDefault, description).where("a number", Double::isFinite);
   }
 
+  /** A finite number without a default. */
+  public static Option<Double> ofDouble(String name, String description) {
+    Type type = new Type("X", "a number", List.of(), Double::valueOf);
+    return Option.<Double>one(name, type, null, description).where("a number", Double::isFinite);
+  }
+
   /** A duration, see {@link Durations}; {@code byDefault} may be null. */
   public static Option<Duration> ofDuration(String name, Duration byDefault, String description) {
     Type type = new Type("DURATION", Durations.EXPECTED, List.of(), Durations::parse);

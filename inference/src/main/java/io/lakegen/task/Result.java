@@ -27,6 +27,8 @@ public record Result(String name, Type type, String description) {
     IMAGE,
     /** {@code float[]}. */
     VECTOR,
+    /** {@code int[]}. */
+    INTS,
     /** {@code Map<String, Float>}, in the order of its entries. */
     SCORES,
     /** {@code List<String>}. */

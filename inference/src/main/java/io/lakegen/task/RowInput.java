@@ -1,5 +1,8 @@
 package io.lakegen.task;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -30,8 +33,8 @@ public final class RowInput {
    * A row that could be read.
    *
    * @param names of the inputs, see {@link Input#name}
-   * @param values one a name, not copied: UTF-8 of texts and numbers, files of images; null for a
-   *     null
+   * @param values one a name, not copied: UTF-8 of texts and numbers, files of images, 32-bit
+   *     numbers of vectors; null for a null
    * @param seed the row's own, the same wherever and whenever the row is processed
    */
   public static RowInput of(List<String> names, byte[][] values, long seed) {
@@ -65,6 +68,75 @@ public final class RowInput {
    */
   public String text(String name) throws RowException {
     return Utf8Text.decode(bytes(name));
+  }
+
+  /**
+   * The numbers of an input of the kind {@link Argument.Kind#VECTOR}, whose bytes are 32-bit
+   * floating-point numbers, the lowest byte first.
+   *
+   * @throws RowException if it is null, or any of the numbers is not finite
+   */
+  public float[] vector(String name) throws RowException {
+    byte[] bytes = bytes(name);
+    if (bytes == null) {
+      throw RowException.prepare("null_vector", name + " is null (expected: an array of numbers)");
+    }
+    float[] values = new float[bytes.length / Float.BYTES];
+    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(values);
+    for (int i = 0; i < values.length; i++) {
+      if (!Float.isFinite(values[i])) {
+        throw RowException.prepare(
+            "bad_vector", name + "[" + i + "] is " + values[i] + " (expected: a finite number)");
+      }
+    }
+    return values;
+  }
+
+  /**
+   * The files of an input of the kind {@link Argument.Kind#IMAGES}, as {@link #join} lays them
+   * down.
+   *
+   * @throws RowException if it is null or empty, or has a null
+   */
+  public List<byte[]> images(String name) throws RowException {
+    byte[] bytes = bytes(name);
+    if (bytes == null || bytes.length == 0) {
+      throw RowException.prepare(
+          "no_images",
+          name + " is " + (bytes == null ? "null" : "empty") + " (expected: an array of images)");
+    }
+    List<byte[]> files = new ArrayList<>();
+    ByteBuffer joined = ByteBuffer.wrap(bytes);
+    while (joined.hasRemaining()) {
+      int length = joined.getInt();
+      if (length < 0) {
+        throw RowException.prepare(
+            "null_image", name + "[" + files.size() + "] is null (expected: an image file)");
+      }
+      byte[] file = new byte[length];
+      joined.get(file);
+      files.add(file);
+    }
+    return files;
+  }
+
+  /**
+   * Several files as one input.
+   *
+   * @param files nulls among them stay nulls
+   * @throws ArithmeticException if they are too large for an array
+   */
+  public static byte[] join(List<byte[]> files) {
+    int length = 0;
+    for (byte[] file : files) {
+      length = Math.addExact(length, Math.addExact(Integer.BYTES, file == null ? 0 : file.length));
+    }
+    ByteBuffer joined = ByteBuffer.allocate(length);
+    for (byte[] file : files) {
+      joined.putInt(file == null ? -1 : file.length);
+      joined.put(file == null ? new byte[0] : file);
+    }
+    return joined.array();
   }
 
   /** The row's own seed. */

@@ -25,6 +25,11 @@ public interface TaskDefinition extends Serializable {
   /** Checks options together; each alone was checked before. */
   default void check(OptionValues options, Problems problems) {}
 
+  /** The fewest options that a pack of one of the task's kinds runs with, where it needs any. */
+  default OptionValues needed(PackSpec pack) {
+    return OptionValues.NONE;
+  }
+
   /** Checks whether a pack of one of the task's kinds can do what the options ask for. */
   default void check(OptionValues options, PackSpec pack, Problems problems) {}
 

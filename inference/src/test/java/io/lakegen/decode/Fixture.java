@@ -1,10 +1,11 @@
 package io.lakegen.decode;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.model.LoadedModel;
+import io.lakegen.model.ModelPack;
 import io.lakegen.model.PackStore;
+import io.lakegen.model.TestPacks;
 import io.lakegen.problem.Problems;
 import io.lakegen.task.OptionValues;
 import java.io.IOException;
@@ -33,11 +34,9 @@ public record Fixture(String name, LoadedModel model, JsonNode expected) {
           try {
             Path folder = folder(n);
             PackStore store = new PackStore(Path.of("target", "fixture-packs").toAbsolutePath());
-            LoadedModel model =
-                LoadedModel.load(
-                    store.fetch(folder.resolve("pack").toUri().toString(), new Configuration()),
-                    Device.cpu(),
-                    1);
+            ModelPack pack =
+                store.fetch(folder.resolve("pack").toUri().toString(), new Configuration());
+            LoadedModel model = LoadedModel.load(pack, TestPacks.device(pack), 1);
             return new Fixture(n, model, json(n));
           } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -39,6 +39,13 @@ class LoadedModelTest {
     }
   }
 
+  /** Seen on an H200: CUDA's resize takes no bytes. */
+  @Test
+  void picturesAreResizedOnTheCpuWhereverTheModelIs() {
+    assertThat(LoadedModel.deviceOf("encoder", Device.gpu(1))).isEqualTo(Device.gpu(1));
+    assertThat(LoadedModel.deviceOf("preprocess", Device.gpu(1))).isEqualTo(Device.cpu());
+  }
+
   @Test
   void namesWhatThePackDoesNotHave() throws IOException {
     try (LoadedModel model = load(temp.toString())) {

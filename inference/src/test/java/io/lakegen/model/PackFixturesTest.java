@@ -2,7 +2,6 @@ package io.lakegen.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.djl.Device;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -29,7 +28,7 @@ class PackFixturesTest {
   @MethodSource("packs")
   void answersAsTheReferenceDoes(Path folder) throws IOException {
     ModelPack pack = new PackStore(cache).fetch(folder.toString(), new Configuration());
-    try (LoadedModel model = LoadedModel.load(pack, Device.cpu(), 1)) {
+    try (LoadedModel model = LoadedModel.load(pack, TestPacks.device(pack), 1)) {
       assertThat(pack.spec().graphs().keySet()).isNotEmpty().allMatch(model::hasGraph);
       model.check();
     }

@@ -1,5 +1,6 @@
 package io.lakegen.model;
 
+import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -19,7 +20,20 @@ import java.util.stream.Stream;
 public final class TestPacks {
   private static final ObjectMapper JSON = new ObjectMapper();
 
+  /**
+   * {@code LAKEGEN_TEST_DEVICE=gpu} has the models of the fixtures on the first GPU, where there is
+   * one.
+   */
+  private static final boolean ON_GPU = "gpu".equals(System.getenv("LAKEGEN_TEST_DEVICE"));
+
   private TestPacks() {}
+
+  /** The device that tests load a pack on. */
+  public static Device device(ModelPack pack) {
+    return ON_GPU && pack.spec().engine() == PackSpec.EngineName.PyTorch
+        ? Device.gpu(0)
+        : Device.cpu();
+  }
 
   /** Every fixture that is a model pack. */
   public static List<Path> fixtures() {

@@ -11,6 +11,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -42,6 +43,9 @@ public abstract class TaskContract<P, O> {
 
   /** Whether two values of a result agree, as far as the task promises it for other batches. */
   protected boolean agree(Object actual, Object expected) {
+    if (actual instanceof int[] numbers) {
+      return Arrays.equals(numbers, (int[]) expected);
+    }
     if (actual instanceof float[] vector) {
       return close(vector, (float[]) expected);
     }
@@ -132,6 +136,7 @@ public abstract class TaskContract<P, O> {
               case BOOLEAN -> Boolean.class;
               case IMAGE -> byte[].class;
               case VECTOR -> float[].class;
+              case INTS -> int[].class;
               case SCORES -> Map.class;
               case TEXTS, VECTORS, IMAGES -> List.class;
             };

@@ -75,6 +75,7 @@ public final class OutputSchema {
       case BOOLEAN -> DataTypes.BooleanType;
       case IMAGE -> DataTypes.BinaryType;
       case VECTOR -> DataTypes.createArrayType(DataTypes.FloatType, false);
+      case INTS -> DataTypes.createArrayType(DataTypes.IntegerType, false);
       case TEXTS -> DataTypes.createArrayType(DataTypes.StringType, false);
       case VECTORS ->
           DataTypes.createArrayType(DataTypes.createArrayType(DataTypes.FloatType, false), false);

@@ -6,16 +6,23 @@ import io.lakegen.task.RowError;
 import io.lakegen.task.RowException;
 import io.lakegen.task.RowInput;
 import io.lakegen.task.Utf8Text;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.catalyst.expressions.UnsafeArrayData;
 import org.apache.spark.sql.catalyst.util.ArrayBasedMapData;
+import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.catalyst.util.GenericArrayData;
+import org.apache.spark.sql.types.ArrayType;
+import org.apache.spark.sql.types.BinaryType;
+import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.unsafe.types.UTF8String;
@@ -104,10 +111,33 @@ public final class RowFormat {
       Utf8Text.checkBytes(text.numBytes());
       return text.getBytes();
     }
+    if (value instanceof ArrayData array
+        && inputFields[ordinal].dataType() instanceof ArrayType type
+        && type.elementType() instanceof BinaryType) {
+      return RowInput.join(
+          IntStream.range(0, array.numElements())
+              .mapToObj(i -> array.isNullAt(i) ? null : array.getBinary(i))
+              .toList());
+    }
+    if (value instanceof ArrayData array) {
+      return vector(array, ((ArrayType) inputFields[ordinal].dataType()).elementType());
+    }
     // Spark's rows give a copy of a binary value.
     return value instanceof byte[] binary
         ? binary
         : value.toString().getBytes(StandardCharsets.UTF_8);
+  }
+
+  /** See {@link RowInput#vector}; a null among the numbers is not one. */
+  private static byte[] vector(ArrayData array, DataType type) {
+    ByteBuffer bytes =
+        ByteBuffer.allocate(Math.multiplyExact(Float.BYTES, array.numElements()))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < array.numElements(); i++) {
+      Object number = array.isNullAt(i) ? Float.NaN : array.get(i, type);
+      bytes.putFloat(((Number) number).floatValue());
+    }
+    return bytes.array();
   }
 
   /**
@@ -148,6 +178,9 @@ public final class RowFormat {
     }
     if (value instanceof float[] vector) {
       return UnsafeArrayData.fromPrimitiveArray(vector);
+    }
+    if (value instanceof int[] numbers) {
+      return UnsafeArrayData.fromPrimitiveArray(numbers);
     }
     if (value instanceof List<?> list) {
       return new GenericArrayData(list.stream().map(RowFormat::internal).toArray());

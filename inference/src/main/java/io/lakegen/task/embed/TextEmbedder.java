@@ -62,22 +62,28 @@ public final class TextEmbedder extends TextEncoderTask<TextEmbedder.Embedding> 
 
   @Override
   public List<Embedding> infer(List<Tokens> batch) {
-    Output hidden = run(batch);
-    int rowSize = hidden.length() * embedding.dimension();
-    if (hidden.values().length != batch.size() * rowSize) {
+    Pooler pooler = new Pooler(embedding);
+    // On CPUs a row is pooled by itself, so that its vector does not depend on the padding.
+    boolean onDevice = model.device().isGpu();
+    Output output = onDevice ? run(batch, pooler::pool) : run(batch);
+    int rowSize = embedding.dimension() * (onDevice ? 1 : output.length());
+    if (output.values().length != batch.size() * rowSize) {
       throw new IllegalStateException(
           "hidden states: "
-              + hidden.values().length
+              + output.values().length
               + " values (expected: "
               + batch.size() * rowSize
-              + ", the pack's dimension for each token)");
+              + ", the pack's dimension for each "
+              + (onDevice ? "text)" : "token)"));
     }
-    Pooler pooler = new Pooler(embedding);
     List<Embedding> vectors = new ArrayList<>(batch.size());
     for (int i = 0; i < batch.size(); i++) {
       Tokens row = batch.get(i);
-      float[] vector = pooler.pool(hidden.values(), i * rowSize, row.ids().length);
-      Attention attention = showsAttention ? attention(hidden, i, row) : null;
+      float[] vector =
+          onDevice
+              ? pooler.finish(Arrays.copyOfRange(output.values(), i * rowSize, (i + 1) * rowSize))
+              : pooler.pool(output.values(), i * rowSize, row.ids().length);
+      Attention attention = showsAttention ? attention(output, i, row) : null;
       vectors.add(new Embedding(vector, row.ids().length, row.truncated(), attention));
     }
     return vectors;

@@ -20,7 +20,7 @@ public record Match() implements TaskDefinition {
   static final String IMAGE = "image";
   static final String TEXT = "text";
   static final String PACK_TASK = "image-text-matching";
-  static final List<String> GRAPHS = List.of("encoder", "match", "preprocess");
+  static final List<String> GRAPHS = List.of("encoder", "match", LoadedModel.PREPROCESS);
 
   static final Option<Boolean> HEAT_MAP =
       Option.flag(

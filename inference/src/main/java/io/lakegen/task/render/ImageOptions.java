@@ -22,9 +22,6 @@ import java.nio.charset.StandardCharsets;
  */
 record ImageOptions(
     String negativePrompt, int height, int width, int numInferenceSteps, double guidanceScale) {
-  /** Longest side in pixels. */
-  private static final int MAX_SIDE = 4096;
-
   /** Those of all rows that override nothing. */
   static ImageOptions of(OptionValues options, PackSpec pack) {
     PackSpec.Image size = pack.image().orElseThrow();
@@ -97,20 +94,14 @@ record ImageOptions(
 
   /** Checks what the model can render. */
   void check(DiffusionSpec.Latents latents, SchedulerConfig scheduler, Problems problems) {
-    checkSide("height", height, latents.pixelMultiple(), problems);
-    checkSide("width", width, latents.pixelMultiple(), problems);
+    latents.checkSide("height", height, problems);
+    latents.checkSide("width", width, problems);
     if (numInferenceSteps < 1 || numInferenceSteps > scheduler.maxSteps()) {
       problems.add(
           Render.NUM_INFERENCE_STEPS.name(), numInferenceSteps, "1 to " + scheduler.maxSteps());
     }
     if (!Double.isFinite(guidanceScale)) {
       problems.add(Render.GUIDANCE_SCALE.name(), guidanceScale, "a number");
-    }
-  }
-
-  private static void checkSide(String key, int value, int multiple, Problems problems) {
-    if (value < multiple || value > MAX_SIDE || value % multiple != 0) {
-      problems.add(key, value, "a multiple of " + multiple + " pixels, at most " + MAX_SIDE);
     }
   }
 

@@ -1,8 +1,10 @@
 package io.lakegen.task.render;
 
 import io.lakegen.diffusion.DiffusionSpec;
+import io.lakegen.diffusion.DiffusionSpec.Condition;
 import io.lakegen.diffusion.SchedulerConfig;
 import io.lakegen.diffusion.SchedulerName;
+import io.lakegen.image.ImageFormat;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackSpec;
 import io.lakegen.problem.Problems;
@@ -27,6 +29,9 @@ public record Render() implements TaskDefinition {
   /** All images of a row are in memory at once. */
   private static final int MAX_IMAGES = 64;
 
+  /** Most noise that diffusers adds to a picture to enlarge. */
+  private static final int MAX_NOISE_LEVEL = 350;
+
   static final Argument IMAGE =
       Argument.optional(
           "image",
@@ -35,6 +40,22 @@ public record Render() implements TaskDefinition {
           "Start from the images of this column: image files (binary) or their paths (relative ones"
               + " start at the first input's folder). They are scaled to the size that is"
               + " rendered.");
+
+  static final Argument MASK =
+      Argument.optional(
+          "mask",
+          Argument.Kind.IMAGE,
+          "mask-column",
+          "Paint anew only what is white in the masks of this column (image files or their paths);"
+              + " needs --image-column. Models for inpainting need it, and others can do it too.");
+
+  static final Argument CONTROL =
+      Argument.optional(
+          "control",
+          Argument.Kind.IMAGE,
+          "control-column",
+          "Column of the pictures (image files or their paths) that the images of a ControlNet"
+              + " follow: edges, depths, poses, as the model was trained with.");
 
   static final Option<Integer> NUM_INFERENCE_STEPS =
       Option.ofInt("num-inference-steps", 50, "Steps from noise to image.");
@@ -66,8 +87,7 @@ public record Render() implements TaskDefinition {
   static final Option<Boolean> USE_KARRAS_SIGMAS =
       Option.flag(
           "use-karras-sigmas",
-          "Space the steps by Karras et al. (EulerDiscreteScheduler and"
-              + " DPMSolverMultistepScheduler).");
+          "Space the steps by Karras et al. (" + SchedulerName.withKarrasSigmas() + ").");
 
   static final Option<Integer> NUM_IMAGES_PER_PROMPT =
       Option.ofInt(
@@ -79,10 +99,24 @@ public record Render() implements TaskDefinition {
   static final Option<Double> STRENGTH =
       Option.ofDouble(
               "strength",
-              0.8,
               "With --image-column: share of the steps that is made; near 0 keeps the image, 1"
                   + " forgets it.")
+          .defaultsTo("0.8; 1 with --mask-column")
           .where("above 0, at most 1", s -> s > 0 && s <= 1);
+
+  static final Option<Double> CONTROLNET_CONDITIONING_SCALE =
+      Option.ofDouble(
+          "controlnet-conditioning-scale",
+          1,
+          "With --control-column: how closely images follow the pictures; 0 for not at all.");
+
+  static final Option<Integer> NOISE_LEVEL =
+      Option.ofInt(
+              "noise-level",
+              20,
+              "Of models that enlarge: noise that is added to the pictures of --image-column; more"
+                  + " lets the model invent more.")
+          .where("0 to " + MAX_NOISE_LEVEL, n -> n >= 0 && n <= MAX_NOISE_LEVEL);
 
   static final Option<List<Overridable>> OVERRIDE_COLUMNS =
       Option.ofEnums(
@@ -91,14 +125,6 @@ public record Render() implements TaskDefinition {
           "NAME,...",
           "Input columns that override the options of the same names row by row, where they are not"
               + " null.");
-
-  static final Option<ImageFormat> IMAGE_FORMAT =
-      Option.ofEnum(
-          "image-format",
-          ImageFormat.class,
-          ImageFormat.png,
-          "NAME",
-          "Format of the images; jpeg has quality 95.");
 
   /** Options that a row can override, by the names of their columns. */
   enum Overridable {
@@ -126,7 +152,7 @@ public record Render() implements TaskDefinition {
           "Renders images from prompts. Names, defaults and meaning of the model's parameters are"
               + " those of diffusers.",
           List.of(PACK_TASK),
-          List.of(Argument.required(PROMPT, Argument.Kind.TEXT, "prompt"), IMAGE),
+          List.of(Argument.required(PROMPT, Argument.Kind.TEXT, "prompt"), IMAGE, MASK, CONTROL),
           List.of(
               NUM_INFERENCE_STEPS,
               GUIDANCE_SCALE,
@@ -137,8 +163,10 @@ public record Render() implements TaskDefinition {
               USE_KARRAS_SIGMAS,
               NUM_IMAGES_PER_PROMPT,
               STRENGTH,
+              CONTROLNET_CONDITIONING_SCALE,
+              NOISE_LEVEL,
               OVERRIDE_COLUMNS,
-              IMAGE_FORMAT),
+              ImageFormat.OPTION),
           BUDGET,
           WINDOW_ROWS,
           MIN_TASK_ROWS);
@@ -199,26 +227,52 @@ public record Render() implements TaskDefinition {
     if (options.has(STRENGTH) && !options.has(IMAGE.column())) {
       problems.add(STRENGTH.name(), options.get(STRENGTH), "only with image-column");
     }
+    if (options.has(CONTROLNET_CONDITIONING_SCALE) && !options.has(CONTROL.column())) {
+      problems.add(
+          CONTROLNET_CONDITIONING_SCALE.name(),
+          options.get(CONTROLNET_CONDITIONING_SCALE),
+          "only with control-column");
+    }
+    if (options.has(MASK.column()) && !options.has(IMAGE.column())) {
+      problems.add(MASK.column().name(), options.get(MASK.column()), "only with image-column");
+    }
   }
 
   private static void checkKarras(OptionValues options, SchedulerName name, Problems problems) {
     if (options.get(USE_KARRAS_SIGMAS) && !name.takesKarrasSigmas()) {
       problems.add(
-          USE_KARRAS_SIGMAS.name(),
-          "with " + name,
-          SchedulerName.EulerDiscreteScheduler
-              + " or "
-              + SchedulerName.DPMSolverMultistepScheduler);
+          USE_KARRAS_SIGMAS.name(), "with " + name, "one of " + SchedulerName.withKarrasSigmas());
     }
+  }
+
+  @Override
+  public OptionValues needed(PackSpec pack) {
+    DiffusionSpec spec = DiffusionSpec.read(pack.section(PACK_TASK, new Problems()));
+    List<Argument> columns = new ArrayList<>();
+    if (spec.conditions().contains(Condition.inpaint)) {
+      columns.addAll(List.of(IMAGE, MASK));
+    }
+    if (spec.conditions().contains(Condition.control)) {
+      columns.add(CONTROL);
+    }
+    if (spec.enlarges()) {
+      columns.add(IMAGE);
+    }
+    OptionValues options = OptionValues.NONE;
+    for (Argument column : columns) {
+      options = options.with(column.column(), column.name());
+    }
+    return options;
   }
 
   @Override
   public void check(OptionValues options, PackSpec pack, Problems problems) {
     DiffusionSpec spec = DiffusionSpec.read(pack.section(PACK_TASK, problems));
-    boolean fromImages = options.has(IMAGE.column());
+    boolean fromImages = options.has(IMAGE.column()) && !spec.enlarges();
     if (fromImages && !pack.graphs().containsKey("vae_encoder")) {
       problems.add("model", "a pack without vae_encoder", "one, to start from images");
     }
+    checkPictures(options, spec, problems);
     PackSpec.require("tokenizer", pack.tokenizer(), problems);
     PackSpec.require("generation", pack.generation(), problems);
     if (pack.image().isEmpty()) {
@@ -242,8 +296,46 @@ public record Render() implements TaskDefinition {
     ImageOptions image = ImageOptions.of(options, pack);
     image.check(spec.latents(), config, problems);
     if (fromImages) {
-      image.checkStrength(options.get(STRENGTH), problems);
+      image.checkStrength(strength(options), problems);
     }
+  }
+
+  /** A model's conditions need their pictures, and some pictures have no meaning for it. */
+  private static void checkPictures(OptionValues options, DiffusionSpec spec, Problems problems) {
+    if (spec.conditions().contains(Condition.inpaint) && !options.has(MASK.column())) {
+      problems.add(
+          MASK.column().name(), "missing", "a column of masks; the model paints masked parts only");
+    }
+    boolean controlled = spec.conditions().contains(Condition.control);
+    if (controlled && !options.has(CONTROL.column())) {
+      problems.add(
+          CONTROL.column().name(), "missing", "a column of pictures; the model follows them");
+    }
+    if (!controlled && options.has(CONTROL.column())) {
+      problems.add(
+          CONTROL.column().name(),
+          options.get(CONTROL.column()),
+          "none; the model is no ControlNet");
+    }
+    if (spec.enlarges() && !options.has(IMAGE.column())) {
+      problems.add(
+          IMAGE.column().name(), "missing", "a column of pictures; the model enlarges them");
+    }
+    if (!spec.enlarges() && options.has(NOISE_LEVEL)) {
+      problems.add(
+          NOISE_LEVEL.name(), options.get(NOISE_LEVEL), "none; the model enlarges nothing");
+    }
+    for (Option<?> option : List.of(STRENGTH, MASK.column())) {
+      if (spec.enlarges() && options.has(option)) {
+        problems.add(option.name(), options.get(option), "none; the model enlarges whole pictures");
+      }
+    }
+  }
+
+  /** The share of the steps that is made where an image is the start. */
+  static double strength(OptionValues options) {
+    Double strength = options.get(STRENGTH);
+    return strength != null ? strength : options.has(MASK.column()) ? 1 : 0.8;
   }
 
   /** The scheduler that was asked for, or the model's own if it is known here. */

@@ -1,6 +1,7 @@
 package io.lakegen.task.render;
 
 import ai.djl.huggingface.tokenizers.Encoding;
+import io.lakegen.diffusion.Autoencoder;
 import io.lakegen.diffusion.DiffusionPipeline;
 import io.lakegen.diffusion.DiffusionSpec;
 import io.lakegen.diffusion.ImageRequest;
@@ -9,17 +10,20 @@ import io.lakegen.diffusion.SchedulerConfig;
 import io.lakegen.diffusion.SchedulerName;
 import io.lakegen.image.ImageDecoder;
 import io.lakegen.image.ImageFiles;
+import io.lakegen.image.ImageFormat;
 import io.lakegen.image.RgbImage;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.OutOfMemory;
 import io.lakegen.model.PackSpec;
 import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
+import io.lakegen.task.Argument;
 import io.lakegen.task.Budget;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.RowException;
 import io.lakegen.task.RowInput;
 import io.lakegen.task.Task;
+import io.lakegen.task.render.Render.Overridable;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -47,7 +51,6 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
    * @param ids of the prompt, padded
    * @param negativeIds of the negative prompt, padded
    * @param truncated true if the text encoder reads only the beginning of the prompt
-   * @param initImage {@code [3, height, width]} in -1..1; null for noise
    * @param begin steps that the init image takes the place of
    */
   record PreparedRender(
@@ -56,7 +59,7 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
       boolean truncated,
       ImageOptions options,
       long seed,
-      float[] initImage,
+      ImageRequest.Pictures pictures,
       int begin) {}
 
   /** A finished image and the row it belongs to. */
@@ -76,14 +79,19 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
         SchedulerConfig.of(
             schedulerName, diffusion.scheduler(), options.get(Render.USE_KARRAS_SIGMAS), problems);
     problems.throwIfAny();
-    this.pipeline = new DiffusionPipeline(model, scheduler, diffusion.latents());
+    this.pipeline = new DiffusionPipeline(model, scheduler, diffusion);
   }
 
   @Override
   public PreparedRender prepare(RowInput row) throws RowException {
     ImageOptions image = defaults.overriddenBy(row);
-    boolean fromImage = row.has(Render.IMAGE.name());
-    double strength = options.get(Render.STRENGTH);
+    RgbImage enlarged = null;
+    if (diffusion.enlarges()) {
+      enlarged = toEnlarge(row);
+      image = sizedBy(row, image, enlarged);
+    }
+    boolean fromImage = enlarged == null && row.has(Render.IMAGE.name());
+    double strength = Render.strength(options);
     Problems problems = new Problems();
     image.check(diffusion.latents(), scheduler, problems);
     if (fromImage) {
@@ -96,20 +104,14 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
     }
     String text = row.text(Render.PROMPT);
     Encoding prompt = model.encode(text.length(), tokenizer -> tokenizer.encode(text));
-    float[] initImage = null;
-    if (fromImage) {
-      RgbImage decoded =
-          ImageDecoder.decode(row.bytes(Render.IMAGE.name()), image.height(), image.width());
-      initImage = unitPixels(ImageFiles.resize(decoded, image.height(), image.width()));
-    }
     return new PreparedRender(
         padded(prompt),
         padded(model.tokenizer().encode(image.negativePrompt())),
         prompt.exceedMaxLength(),
         image,
         ImageOptions.seed(row),
-        initImage,
-        initImage == null ? 0 : image.numInferenceSteps() - image.stepsFromImage(strength));
+        pictures(row, image, enlarged),
+        !fromImage ? 0 : image.numInferenceSteps() - image.stepsFromImage(strength));
   }
 
   /** The text encoder has no mask: it was trained with texts of one length, padding included. */
@@ -121,14 +123,72 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
     return padded;
   }
 
-  private static float[] unitPixels(RgbImage image) {
-    byte[] pixels = image.pixels();
-    int plane = pixels.length / 3;
-    float[] values = new float[pixels.length];
-    for (int i = 0; i < pixels.length; i++) {
-      values[i % 3 * plane + i / 3] = (pixels[i] & 0xFF) / 127.5f - 1;
+  private static RgbImage toEnlarge(RowInput row) throws RowException {
+    return ImageDecoder.decode(
+        row.bytes(Render.IMAGE.name()), Integer.MAX_VALUE, Integer.MAX_VALUE);
+  }
+
+  /** Where no size is asked for, that of the picture times the model's factor. */
+  private ImageOptions sizedBy(RowInput row, ImageOptions image, RgbImage picture) {
+    DiffusionSpec.Latents latents = diffusion.latents();
+    int height = picture.height() / latents.multiple() * latents.pixelMultiple();
+    int width = picture.width() / latents.multiple() * latents.pixelMultiple();
+    boolean ownHeight =
+        options.get(Render.HEIGHT) == null && row.bytes(Overridable.height.name()) == null;
+    boolean ownWidth =
+        options.get(Render.WIDTH) == null && row.bytes(Overridable.width.name()) == null;
+    return new ImageOptions(
+        image.negativePrompt(),
+        ownHeight ? height : image.height(),
+        ownWidth ? width : image.width(),
+        image.numInferenceSteps(),
+        image.guidanceScale());
+  }
+
+  private ImageRequest.Pictures pictures(RowInput row, ImageOptions image, RgbImage enlarged)
+      throws RowException {
+    float[] init = null;
+    if (enlarged != null) {
+      int scale = diffusion.latents().scale();
+      init =
+          Autoencoder.values(
+              ImageFiles.resize(enlarged, image.height() / scale, image.width() / scale));
+    } else if (row.has(Render.IMAGE.name())) {
+      init = Autoencoder.values(picture(row, Render.IMAGE, image));
     }
-    return values;
+    float[] control = null;
+    if (row.has(Render.CONTROL.name())) {
+      control = Autoencoder.values(picture(row, Render.CONTROL, image));
+      for (int i = 0; i < control.length; i++) {
+        control[i] = control[i] / 2 + 0.5f;
+      }
+    }
+    return new ImageRequest.Pictures(
+        init,
+        row.has(Render.MASK.name()) ? mask(picture(row, Render.MASK, image)) : null,
+        control,
+        options.get(Render.CONTROLNET_CONDITIONING_SCALE),
+        options.get(Render.NOISE_LEVEL));
+  }
+
+  private static RgbImage picture(RowInput row, Argument argument, ImageOptions image)
+      throws RowException {
+    RgbImage decoded =
+        ImageDecoder.decode(row.bytes(argument.name()), image.height(), image.width());
+    return ImageFiles.resize(decoded, image.height(), image.width());
+  }
+
+  /** 1 where the picture is nearer to white than to black, by Pillow's weights of the colours. */
+  private static float[] mask(RgbImage image) {
+    byte[] pixels = image.pixels();
+    float[] mask = new float[pixels.length / 3];
+    for (int i = 0; i < mask.length; i++) {
+      int red = pixels[3 * i] & 0xFF;
+      int green = pixels[3 * i + 1] & 0xFF;
+      int blue = pixels[3 * i + 2] & 0xFF;
+      mask[i] = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16 > 127 ? 1 : 0;
+    }
+    return mask;
   }
 
   /** {@inheritDoc} Pixels of all its images. */
@@ -211,7 +271,7 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
         row.options().width(),
         row.options().numInferenceSteps(),
         row.options().guidanceScale(),
-        row.initImage(),
+        row.pictures(),
         row.begin());
   }
 
@@ -222,7 +282,7 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
       ImageOptions made = image.row().options();
       rows.add(
           List.of(
-              options.get(Render.IMAGE_FORMAT).file(image.pixels()),
+              options.get(ImageFormat.OPTION).file(image.pixels()),
               made.width(),
               made.height(),
               image.row().seed(),

@@ -4,9 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import io.lakegen.task.embed.EmbeddingSpec.Pooling;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class PoolerTest {
@@ -18,6 +22,22 @@ class PoolerTest {
 
   private static float[] pool(Pooling pooling, boolean normalize, int tokens) {
     return new Pooler(new EmbeddingSpec(pooling, normalize, 2, false)).pool(HIDDEN, 6, tokens);
+  }
+
+  /** On the device, in one batch with a text that has no padding. */
+  @ParameterizedTest
+  @EnumSource(Pooling.class)
+  void theDevicePoolsAlike(Pooling pooling) {
+    Pooler pooler = new Pooler(new EmbeddingSpec(pooling, false, 2, false));
+    try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
+      NDArray hidden = manager.create(HIDDEN, new Shape(2, 3, 2));
+      NDArray mask = manager.create(new long[] {1, 1, 1, 1, 1, 0}, new Shape(2, 3));
+      NDArray pooled = pooler.pool(hidden, mask);
+      assertThat(pooled.getShape()).isEqualTo(new Shape(2, 2));
+      float[] one = pooler.pool(HIDDEN, 0, 3);
+      float[] other = pooler.pool(HIDDEN, 6, 2);
+      assertThat(pooled.toFloatArray()).containsExactly(one[0], one[1], other[0], other[1]);
+    }
   }
 
   @Test

@@ -4,11 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.encoder.TextEncoderTask.Tokens;
 import io.lakegen.model.LoadedModel;
+import io.lakegen.model.ModelPack;
 import io.lakegen.model.PackStore;
 import io.lakegen.model.TestPacks;
 import io.lakegen.problem.Problem;
@@ -40,10 +40,9 @@ class TextEmbedderTest {
   @TempDir static Path cache;
 
   private static LoadedModel load(String fixture) throws IOException {
-    return LoadedModel.load(
-        new PackStore(cache).fetch(TestPacks.fixture(fixture).toString(), new Configuration()),
-        Device.cpu(),
-        1);
+    ModelPack pack =
+        new PackStore(cache).fetch(TestPacks.fixture(fixture).toString(), new Configuration());
+    return LoadedModel.load(pack, TestPacks.device(pack), 1);
   }
 
   private static RowInput row(String text) {

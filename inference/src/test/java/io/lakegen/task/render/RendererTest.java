@@ -1,5 +1,8 @@
 package io.lakegen.task.render;
 
+import static io.lakegen.task.render.RenderFixtures.assertClose;
+import static io.lakegen.task.render.RenderFixtures.request;
+import static io.lakegen.task.render.RenderFixtures.rgb;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -26,7 +29,6 @@ import io.lakegen.task.render.Renderer.PreparedRender;
 import io.lakegen.task.render.Renderer.RenderedImage;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -75,7 +77,7 @@ class RendererTest {
               (draw, n) -> own.clone()));
     }
     List<RgbImage> images =
-        new DiffusionPipeline(MODEL, ScheduleTest.config(run), SPEC.latents()).render(requests);
+        new DiffusionPipeline(MODEL, ScheduleTest.config(run), SPEC).render(requests);
     for (int i = 0; i < images.size(); i++) {
       assertClose(images.get(i), run.path("images").get(i), 2);
     }
@@ -106,42 +108,8 @@ class RendererTest {
     SchedulerConfig config =
         SchedulerConfig.of(SchedulerName.DDIMScheduler, SPEC.scheduler(), false, new Problems());
     List<RgbImage> images =
-        new DiffusionPipeline(MODEL, config, SPEC.latents()).render(List.of(request(row, noise)));
+        new DiffusionPipeline(MODEL, config, SPEC).render(List.of(request(row, noise)));
     assertClose(images.get(0), run.path("result"), 2);
-  }
-
-  private static ImageRequest request(PreparedRender row, NoiseSource noise) {
-    return new ImageRequest(
-        row.ids(),
-        row.negativeIds(),
-        noise,
-        row.options().height(),
-        row.options().width(),
-        row.options().numInferenceSteps(),
-        row.options().guidanceScale(),
-        row.initImage(),
-        row.begin());
-  }
-
-  private static RgbImage rgb(JsonNode picture) {
-    int height = picture.path("height").asInt();
-    int width = picture.path("width").asInt();
-    return new RgbImage(
-        Base64.getDecoder().decode(picture.path("rgb").asText()), height, width, height, width);
-  }
-
-  private static void assertClose(RgbImage actual, JsonNode expected, int levels) {
-    assertClose(actual, rgb(expected), levels);
-  }
-
-  private static void assertClose(RgbImage actual, RgbImage expected, int levels) {
-    assertThat(actual.pixels()).hasSameSizeAs(expected.pixels());
-    int largest = 0;
-    for (int i = 0; i < actual.pixels().length; i++) {
-      largest =
-          Math.max(largest, Math.abs((actual.pixels()[i] & 0xFF) - (expected.pixels()[i] & 0xFF)));
-    }
-    assertThat(largest).isLessThanOrEqualTo(levels);
   }
 
   /** A row that overrides all that it can. */
@@ -297,8 +265,9 @@ class RendererTest {
                     .with(Render.USE_KARRAS_SIGMAS, true)
                     .with(Render.STRENGTH, 0.2)))
         .containsExactly(
-            "use-karras-sigmas: with LCMScheduler (expected: EulerDiscreteScheduler or"
-                + " DPMSolverMultistepScheduler)",
+            "use-karras-sigmas: with LCMScheduler (expected: one of EulerDiscreteScheduler,"
+                + " HeunDiscreteScheduler, DPMSolverMultistepScheduler, DPMSolverSDEScheduler,"
+                + " UniPCMultistepScheduler)",
             "strength: 0.2 (expected: only with image-column)",
             "height: 33 (expected: a multiple of 4 pixels, at most 4096)");
     assertThat(

@@ -274,7 +274,9 @@ public final class Main {
     conf.setIfMissing("spark.ui.showConsoleProgress", "false");
     // The counts of running tasks come with the heartbeats.
     conf.setIfMissing("spark.executor.heartbeatInterval", "2s");
-    conf.setIfMissing("spark.executorEnv.MALLOC_ARENA_MAX", "2");
+    // One for each core: with fewer, threads that tokenise wait for each other.
+    int arenas = Math.max(2, conf.getInt("spark.executor.cores", 16));
+    conf.setIfMissing("spark.executorEnv.MALLOC_ARENA_MAX", Integer.toString(arenas));
     conf.setIfMissing("spark.plugins", LakegenPlugin.class.getName());
     RetryDefaults.set(conf);
     GpuDefaults.set(conf);

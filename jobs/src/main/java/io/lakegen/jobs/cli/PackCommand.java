@@ -150,14 +150,15 @@ final class PackCommand {
     for (TaskDefinition task : jobs(model.pack().spec())) {
       long start = System.nanoTime();
       Problems problems = new Problems();
-      task.check(OptionValues.NONE, model.pack().spec(), problems);
+      OptionValues options = task.needed(model.pack().spec());
+      task.check(options, model.pack().spec(), problems);
       if (!problems.isEmpty()) {
         good = failed(out, problems.list());
         continue;
       }
       Budget budget = new Budget(task.data().budget().on(model.device()));
       try {
-        task.open(model, OptionValues.NONE, budget).check();
+        task.open(model, options, budget).check();
         passed(out, task.data().name(), "opens, and answers as the reference", start);
       } catch (InvalidPackException e) {
         good = failed(out, e.problems());

@@ -16,6 +16,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
+import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.BooleanType;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
@@ -108,7 +109,7 @@ public record BoundInputs(
       } else if (input.kind() == Kind.IMAGE && isImageStruct(type)) {
         named.add(new NamedFiles(column, true, column));
         require(names, column + "_path", problems);
-      } else if (input.kind() == Kind.IMAGE && type instanceof StringType) {
+      } else if (isImage(input.kind()) && isPaths(type)) {
         String content = named.isEmpty() ? FileContent.COLUMN : "content_" + input.name();
         require(names, content, problems);
         named.add(new NamedFiles(column, false, content));
@@ -127,6 +128,15 @@ public record BoundInputs(
         renames);
   }
 
+  private static boolean isImage(Kind kind) {
+    return kind == Kind.IMAGE || kind == Kind.IMAGES;
+  }
+
+  private static boolean isPaths(DataType type) {
+    return type instanceof StringType
+        || (type instanceof ArrayType array && array.elementType() instanceof StringType);
+  }
+
   private static void require(List<String> names, String free, Problems problems) {
     if (names.contains(free)) {
       problems.add("input column", free, "another name; what the files hold goes there");
@@ -136,7 +146,7 @@ public record BoundInputs(
   /** Columns that are read, and whose value a result of the same name repeats. */
   private static List<String> repeated(List<Input> inputs, List<String> added) {
     return inputs.stream()
-        .filter(i -> i.kind() != Kind.IMAGE && i.name().equals(i.column()))
+        .filter(i -> !isImage(i.kind()) && i.name().equals(i.column()))
         .map(Input::column)
         .filter(added::contains)
         .toList();
@@ -168,7 +178,12 @@ public record BoundInputs(
     return switch (kind) {
       case TEXT -> type instanceof StringType;
       case IMAGE, TEXT_OR_IMAGE -> type instanceof StringType || isImage(type);
+      case IMAGES ->
+          type instanceof ArrayType array
+              && (array.elementType() instanceof StringType
+                  || array.elementType().equals(DataTypes.BinaryType));
       case NUMBER -> type instanceof StringType || type instanceof NumericType;
+      case VECTOR -> type instanceof ArrayType array && array.elementType() instanceof NumericType;
       case SCALAR ->
           type instanceof StringType || type instanceof NumericType || type instanceof BooleanType;
     };
@@ -204,6 +219,6 @@ public record BoundInputs(
   }
 
   private boolean isImage(String column) {
-    return inputs.stream().anyMatch(i -> i.kind() == Kind.IMAGE && i.column().equals(column));
+    return inputs.stream().anyMatch(i -> isImage(i.kind()) && i.column().equals(column));
   }
 }

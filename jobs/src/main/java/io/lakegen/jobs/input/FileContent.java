@@ -13,7 +13,9 @@ import io.lakegen.task.RowException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.ChecksumException;
 import org.apache.hadoop.fs.FSDataInputStream;
@@ -27,9 +29,11 @@ import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.api.java.UDF1;
+import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.util.SerializableConfiguration;
+import scala.jdk.javaapi.CollectionConverters;
 
 /**
  * Reads the files that a column names. A file that is not there, not allowed or too large is a row
@@ -53,21 +57,34 @@ public final class FileContent {
   private static final StructType RESULT =
       new StructType().add(COLUMN, DataTypes.BinaryType).add("error", ERROR);
 
+  private static final StructType RESULTS =
+      new StructType()
+          .add(COLUMN, DataTypes.createArrayType(DataTypes.BinaryType))
+          .add("error", ERROR);
+
   private FileContent() {}
 
   /**
    * Adds a binary column and completes {@link OutputSchema#READ_ERROR}.
    *
-   * @param named a column of paths, in which null stays null, or of image structs
+   * @param named a column of paths, or of arrays of paths, in which null stays null, or of image
+   *     structs
    * @param base what relative paths are relative to
    */
   static Dataset<Row> add(
       Dataset<Row> rows, BoundInputs.NamedFiles named, Path base, Configuration conf) {
     Column given = quoted(named.column());
-    Column inside = named.isStruct() ? given.getField(BYTES) : lit(null).cast(DataTypes.BinaryType);
+    boolean many = rows.schema().apply(named.column()).dataType() instanceof ArrayType;
+    Column inside =
+        named.isStruct()
+            ? given.getField(BYTES)
+            : lit(null)
+                .cast(
+                    many ? DataTypes.createArrayType(DataTypes.BinaryType) : DataTypes.BinaryType);
     Column path = named.isStruct() ? given.getField(PATH) : given;
+    Read one = new Read(base.toString(), new SerializableConfiguration(conf));
     Column file =
-        udf(new Read(base.toString(), new SerializableConfiguration(conf)), RESULT)
+        (many ? udf(new ReadAll(one), RESULTS) : udf(one, RESULT))
             // Otherwise Spark may read a file once for every column made of it.
             .asNondeterministic()
             .apply(when(inside.isNull(), path));
@@ -86,6 +103,25 @@ public final class FileContent {
 
   private static Column quoted(String column) {
     return col("`" + column.replace("`", "``") + "`");
+  }
+
+  /** The files of an array; the first that fails is the row's error. */
+  private record ReadAll(Read one) implements UDF1<scala.collection.Seq<String>, Row> {
+    @Override
+    public Row call(scala.collection.Seq<String> names) throws IOException {
+      if (names == null) {
+        return null;
+      }
+      List<byte[]> files = new ArrayList<>();
+      for (String name : CollectionConverters.asJava(names)) {
+        Row read = one.call(name);
+        if (read != null && read.get(1) != null) {
+          return read;
+        }
+        files.add(read == null ? null : read.getAs(0));
+      }
+      return RowFactory.create(files, null);
+    }
   }
 
   private record Read(String base, SerializableConfiguration conf) implements UDF1<String, Row> {

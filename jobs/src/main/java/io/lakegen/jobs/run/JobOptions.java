@@ -3,6 +3,7 @@ package io.lakegen.jobs.run;
 import io.lakegen.jobs.input.InputFormat;
 import io.lakegen.model.Devices;
 import io.lakegen.spark.ScorerOptions;
+import io.lakegen.task.Argument;
 import io.lakegen.task.Option;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.Result;
@@ -129,7 +130,8 @@ public final class JobOptions {
                 RETRY_ERRORS));
     options.addAll(ScorerOptions.of(task.data().budget()));
     options.addAll(List.of(LIMIT, MAX_ERROR_RATE, DRY_RUN));
-    if (task.data().arguments().stream().anyMatch(a -> a.kind().takesImages())) {
+    if (task.data().arguments().stream()
+        .anyMatch(a -> a.kind().takesImages() || a.kind() == Argument.Kind.IMAGES)) {
       options.add(KEEP_IMAGE);
     }
     if (isImage(task)) {

@@ -156,7 +156,7 @@ final class JobOutput {
     Set<String> images =
         task.stream()
             .flatMap(t -> t.inputs(options).stream())
-            .filter(i -> i.kind() == Argument.Kind.IMAGE)
+            .filter(i -> isOfImages(i.kind(), ofTask.keySet(), schema))
             .map(i -> i.column())
             .collect(Collectors.toSet());
     Set<String> read = new LinkedHashSet<>();
@@ -188,6 +188,13 @@ final class JobOutput {
     results.sort(Comparator.comparingInt(c -> order.indexOf(c.name())));
   }
 
+  /** A task that takes both has results for texts that it does not have for images. */
+  private static boolean isOfImages(Argument.Kind kind, Set<String> ofTask, StructType schema) {
+    return kind == Argument.Kind.IMAGE
+        || (kind == Argument.Kind.TEXT_OR_IMAGE
+            && !Set.of(schema.fieldNames()).containsAll(ofTask));
+  }
+
   private boolean isPathOfImages(String name, Set<String> images) {
     return name.equals("path") && "image".equals(last().inputFormat()) && !images.isEmpty();
   }
@@ -208,8 +215,16 @@ final class JobOutput {
           case VECTOR -> Kind.VECTOR;
           case VECTORS -> Kind.VECTORS;
           case IMAGES -> Kind.IMAGES;
+          case TEXTS -> Kind.TEXTS;
           default -> Kind.OTHER;
         };
+  }
+
+  /** Whether the task reads an input column; others are passed along. */
+  boolean isRead(ShownColumn column) {
+    return task.stream()
+        .flatMap(t -> t.inputs(options).stream())
+        .anyMatch(i -> i.column().equals(column.name()));
   }
 
   OutputStatus status() {

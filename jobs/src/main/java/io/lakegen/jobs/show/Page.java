@@ -32,6 +32,10 @@ final class Page {
       EnumSet.of(Kind.IMAGE, Kind.IMAGES, Kind.VECTOR, Kind.VECTORS);
 
   private static final int MOST_TEXT = 1_500;
+
+  /** Characters of a text that is only passed along, below a picture. */
+  private static final int MOST_SMALL = 80;
+
   private static final int ERRORS_OF_TYPE = 6;
   private static final int POINTS = 1_500;
   private static final int NEIGHBOURS = 6;
@@ -282,11 +286,14 @@ final class Page {
     Pictures reader = pictures(output);
     html.append("<div class=\"sheet\" id=\"rows\">\n");
     for (Row row : sample) {
-      html.append("<figure><div class=\"views\">");
+      boolean wide = shown.stream().anyMatch(c -> c.is(Kind.IMAGES));
+      html.append(wide ? "<figure class=\"wide\">" : "<figure>").append("<div class=\"views\">");
       StringBuilder about = new StringBuilder();
       for (ShownColumn column : shown) {
-        images(reader, row, column)
-            .forEach(p -> about.append(about.length() == 0 ? "" : ", ").append(p.about()));
+        List<Pictures.Picture> found = images(reader, row, column, names(output, row, column));
+        if (!column.is(Kind.IMAGES)) {
+          found.forEach(p -> about.append(about.length() == 0 ? "" : ", ").append(p.about()));
+        }
       }
       html.append("</div><figcaption>");
       caption(output, row, about.toString());
@@ -299,7 +306,22 @@ final class Page {
     return new Pictures(output.spark().sparkContext().hadoopConfiguration(), output.last().input());
   }
 
-  private List<Pictures.Picture> images(Pictures reader, Row row, ShownColumn column) {
+  /** What the pictures of a list show, where the task gives as many texts; empty otherwise. */
+  private static List<?> names(JobOutput output, Row row, ShownColumn column) {
+    if (!column.is(Kind.IMAGES)) {
+      return List.of();
+    }
+    int pictures = Values.list(row.getAs(column.name())).size();
+    return output.results().stream()
+        .filter(c -> c.is(Kind.TEXTS))
+        .map(c -> Values.list(row.getAs(c.name())))
+        .filter(texts -> texts.size() == pictures)
+        .findFirst()
+        .orElse(List.of());
+  }
+
+  private List<Pictures.Picture> images(
+      Pictures reader, Row row, ShownColumn column, List<?> names) {
     List<Pictures.Picture> found = pictures > PICTURES ? List.of() : reader.pictures(row, column);
     if (found.isEmpty()) {
       html.append("<span class=\"none\">")
@@ -307,33 +329,38 @@ final class Page {
           .append("</span>");
     }
     String name = Html.escape(column.name());
-    for (Pictures.Picture picture : found) {
-      pictures += picture.data().length();
-      html.append("<img alt=\"")
-          .append(name)
-          .append("\" title=\"")
-          .append(name)
-          .append("\" src=\"")
-          .append(picture.data())
-          .append("\">");
+    for (int i = 0; i < found.size(); i++) {
+      String data = found.get(i).data();
+      pictures += data.length();
+      String shows = names.isEmpty() ? name : Html.escape(String.valueOf(names.get(i)));
+      String image = "<img alt=\"" + shows + "\" title=\"" + shows + "\" src=\"" + data + "\">";
+      html.append(names.isEmpty() ? image : "<div>" + image + "<b>" + shows + "</b></div>");
+    }
+    if (found.size() < names.size() && !found.isEmpty()) {
+      html.append("<span class=\"none\">and ")
+          .append(names.size() - found.size())
+          .append(" more</span>");
     }
     return found;
   }
 
-  /** Texts first, then what is short. */
+  /** Texts that the task makes or reads first, then what is short. */
   private void caption(JobOutput output, Row row, String about) {
     List<String> small = new ArrayList<>();
     boolean first = true;
+    boolean named = output.results().stream().anyMatch(c -> !names(output, row, c).isEmpty());
     for (ShownColumn column :
         Stream.concat(output.results().stream(), output.inputs().stream()).toList()) {
       Object value = row.getAs(column.name());
-      if (value == null || NOT_IN_WORDS.contains(column.kind())) {
+      if (value == null
+          || NOT_IN_WORDS.contains(column.kind())
+          || (named && column.is(Kind.TEXTS))) {
         continue;
       }
       boolean isMain =
           column.is(Kind.TEXT)
-              && Stream.of(output.results(), output.inputs())
-                  .anyMatch(c -> !c.isEmpty() && column.equals(c.get(0)));
+              && (output.isRead(column)
+                  || (!output.results().isEmpty() && column.equals(output.results().get(0))));
       if (isMain) {
         html.append(first ? "" : "<br>").append(Html.escape(text(column, row)));
         first = false;
@@ -343,6 +370,8 @@ final class Page {
           || column.is(Kind.BOOLEAN)
           || output.results().contains(column)) {
         small.add(column.name() + " " + text(column, row));
+      } else if (column.is(Kind.TEXT)) {
+        small.add(column.name() + " " + Values.cut(text(column, row), MOST_SMALL));
       }
     }
     if (!about.isEmpty()) {
@@ -563,7 +592,7 @@ final class Page {
         .append(Html.escape(cell.column().name()))
         .append("</small>");
     if (pictured != null) {
-      images(reader, pictured, cell.column());
+      images(reader, pictured, cell.column(), List.of());
     }
     html.append(Html.escape(text)).append("</div>\n");
   }

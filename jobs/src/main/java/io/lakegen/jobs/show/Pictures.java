@@ -12,6 +12,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.Row;
@@ -20,16 +21,21 @@ import org.apache.spark.sql.Row;
 final class Pictures {
   private static final int SIDE = 256;
 
+  /** Of the pictures of a list. */
+  private static final int SIDE_IN_LIST = 160;
+
   /** A file that is no larger goes into the page as it is. */
   private static final int SMALL_FILE = 12_000;
 
+  private static final int SMALL_FILE_IN_LIST = 3_000;
+
   /** Pictures of one row's list. */
-  private static final int MOST = 4;
+  private static final int MOST = 12;
 
   private static final int MAX_FILE = 32 << 20;
 
   private final Configuration conf;
-  private final List<String> input;
+  private final Optional<Path> base;
 
   /**
    * A picture for a page.
@@ -40,12 +46,26 @@ final class Pictures {
   record Picture(String data, String about) {}
 
   /**
-   * @param input the job's, which relative paths start at
+   * @param input the job's; relative paths start at the first one's folder
    */
   @SuppressWarnings("MissingSummary")
   Pictures(Configuration conf, List<String> input) {
     this.conf = conf;
-    this.input = input;
+    this.base = input.stream().findFirst().flatMap(i -> folder(i, conf));
+  }
+
+  private static Optional<Path> folder(String input, Configuration conf) {
+    try {
+      Path path = new Path(input);
+      FileStatus[] found = path.getFileSystem(conf).globStatus(path);
+      return Stream.ofNullable(found)
+          .flatMap(Stream::of)
+          .findFirst()
+          .map(f -> f.isFile() ? f.getPath().getParent() : f.getPath());
+    } catch (IOException | RuntimeException e) {
+      // The input may have gone since, or be out of reach from here.
+      return Optional.empty();
+    }
   }
 
   /** The pictures in a row's column; none where it holds none, or they cannot be read. */
@@ -58,14 +78,17 @@ final class Pictures {
           case PATH -> value == null ? Stream.of() : read(value.toString()).stream();
           default -> Stream.of();
         };
-    return files.flatMap(f -> picture(f).stream()).toList();
+    boolean list = column.is(ShownColumn.Kind.IMAGES);
+    int side = list ? SIDE_IN_LIST : SIDE;
+    int small = list ? SMALL_FILE_IN_LIST : SMALL_FILE;
+    return files.flatMap(f -> picture(f, side, small).stream()).toList();
   }
 
-  private static Optional<Picture> picture(byte[] file) {
+  private static Optional<Picture> picture(byte[] file, int side, int small) {
     try {
-      RgbImage image = ImageDecoder.decode(file, SIDE, SIDE);
-      boolean asItIs = file.length <= SMALL_FILE && (isPng(file) || isJpeg(file));
-      byte[] shown = asItIs ? file : Thumbnail.jpeg(image, SIDE);
+      RgbImage image = ImageDecoder.decode(file, side, side);
+      boolean asItIs = file.length <= small && (isPng(file) || isJpeg(file));
+      byte[] shown = asItIs ? file : Thumbnail.jpeg(image, side);
       return Optional.of(
           new Picture(
               "data:image/"
@@ -107,8 +130,8 @@ final class Pictures {
   private Optional<byte[]> read(String name) {
     try {
       Path path = new Path(name);
-      if (!path.isAbsolute() && !input.isEmpty()) {
-        path = new Path(new Path(input.get(0)), path);
+      if (!path.isAbsolute() && base.isPresent()) {
+        path = new Path(base.get(), path);
       }
       FileSystem fs = path.getFileSystem(conf);
       if (fs.getFileStatus(path).getLen() > MAX_FILE) {
@@ -118,7 +141,6 @@ final class Pictures {
         return Optional.of(in.readAllBytes());
       }
     } catch (IOException | RuntimeException e) {
-      // The input may have gone since, or be out of reach from here.
       return Optional.empty();
     }
   }

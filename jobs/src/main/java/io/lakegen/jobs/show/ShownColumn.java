@@ -19,6 +19,8 @@ record ShownColumn(String name, Kind kind) {
     PATH,
     VECTOR,
     VECTORS,
+    /** Several texts. */
+    TEXTS,
     OTHER
   }
 

@@ -15,13 +15,17 @@ import org.apache.spark.sql.Row;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** {@code classify} with the demo's pack. */
+/** {@code classify} with the demo's packs. */
 class ClassifyJobTest {
   private static final Path SAMPLES = Path.of("../sample-data").toAbsolutePath();
 
   @TempDir Path folder;
 
   private Result classify(Path input, Object... more) {
+    return classify("topics-distilbert", input, more);
+  }
+
+  private Result classify(String pack, Path input, Object... more) {
     return TestJobs.run(
         java.util.stream.Stream.concat(
                 java.util.stream.Stream.of(
@@ -29,7 +33,7 @@ class ClassifyJobTest {
                     "--input",
                     input,
                     "--model",
-                    SAMPLES.resolve("models/topics-distilbert"),
+                    SAMPLES.resolve("models").resolve(pack),
                     "--output",
                     folder.resolve("out")),
                 java.util.stream.Stream.of(more))
@@ -53,6 +57,18 @@ class ClassifyJobTest {
       Map<String, Float> scores = row.getJavaMap(3);
       assertThat(scores).hasSize(3).containsEntry(row.getString(1), row.getFloat(2));
     }
+  }
+
+  @Test
+  void tellsTheGroupsOfHeldOutEmoji() {
+    Result result =
+        classify("emoji-groups", SAMPLES.resolve("images/groups.jsonl"), "--column", "file");
+    assertThat(result.status()).as(result.err()).isZero();
+    List<Row> rows =
+        TestJobs.outcomes(folder + "/out").select("group", "label", "error").collectAsList();
+    assertThat(rows).hasSize(36).allMatch(r -> r.isNullAt(2));
+    assertThat(rows.stream().filter(r -> r.getString(0).equals(r.getString(1))).count())
+        .isGreaterThan(18);
   }
 
   @Test

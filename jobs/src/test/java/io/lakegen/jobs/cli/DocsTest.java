@@ -84,7 +84,7 @@ class DocsTest {
   /** Options by which a task gives all the columns that it can. */
   private static OptionValues everything(TaskDefinition task) {
     Map<String, Object> raw = new HashMap<>();
-    for (Option<?> option : task.data().options()) {
+    for (Option<?> option : task.data().allOptions()) {
       for (String value : List.of("2", "true")) {
         Problems problems = new Problems();
         OptionValues.parse(List.of(option), Map.of(option.name(), value), problems);
@@ -93,7 +93,7 @@ class DocsTest {
         }
       }
     }
-    return OptionValues.parse(task.data().options(), raw, new Problems());
+    return OptionValues.parse(task.data().allOptions(), raw, new Problems());
   }
 
   private static String type(Result.Type type) {
@@ -106,6 +106,7 @@ class DocsTest {
       case BOOLEAN -> "boolean";
       case IMAGE -> "binary";
       case VECTOR -> "array<float>";
+      case INTS -> "array<int>";
       case TEXTS -> "array<string>";
       case VECTORS -> "array<array<float>>";
       case IMAGES -> "array<binary>";

@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class MainTest {
   @TempDir Path folder;
@@ -90,6 +92,22 @@ class MainTest {
     Result damaged = TestJobs.run("pack", "check", copy, "--device", "cpu");
     assertThat(damaged.status()).isEqualTo(1);
     assertThat(damaged.out()).contains("Wrong:").contains("tokenizer.json");
+  }
+
+  /** Such packs run with certain columns only, which nobody names where a pack is checked. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "stable-diffusion-inpaint",
+        "stable-diffusion-controlnet",
+        "stable-diffusion-upscale",
+        "stylegan"
+      })
+  void packsThatNeedColumnsAreChecked(String name) {
+    Path fixture = Path.of("../inference/src/test/resources/fixtures", name, "pack");
+    Result result = TestJobs.run("pack", "check", fixture.toAbsolutePath(), "--device", "cpu");
+    assertThat(result.status()).as(result.out() + result.err()).isZero();
+    assertThat(result.out()).containsPattern("(render|sample) +opens, and answers");
   }
 
   @Test

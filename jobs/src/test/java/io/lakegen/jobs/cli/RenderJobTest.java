@@ -258,6 +258,47 @@ class RenderJobTest {
     assertThat(named).as(captions.values().toString()).isGreaterThanOrEqualTo(8);
   }
 
+  /** The pack's scheduler is Stable Diffusion 1.5's, which runs without being asked. */
+  @Test
+  void maskedPartsOfImagesArePaintedAnew() throws IOException {
+    BufferedImage start = new BufferedImage(50, 40, BufferedImage.TYPE_INT_RGB);
+    ImageIO.write(start, "png", folder.resolve("black.png").toFile());
+    start.createGraphics().fillRect(0, 0, 25, 40);
+    ImageIO.write(start, "png", folder.resolve("left.png").toFile());
+    Path input =
+        write(
+            "prompts.jsonl",
+            "{\"prompt\": \"a boat\", \"file\": \"black.png\", \"where\": \"left.png\"}",
+            "{\"prompt\": \"a boat\", \"file\": \"black.png\", \"where\": null}");
+    for (String pack : List.of("stable-diffusion", "stable-diffusion-inpaint")) {
+      Result result =
+          TestJobs.run(
+              "render",
+              "--input",
+              input,
+              "--model",
+              FIXTURES.resolve(pack).resolve("pack"),
+              "--output",
+              folder.resolve(pack),
+              "--image-column",
+              "file",
+              "--mask-column",
+              "where",
+              "--num-inference-steps",
+              4,
+              "--max-error-rate",
+              0.5);
+      assertThat(result.status()).as(result.err()).isZero();
+      List<Row> rows = rows(pack);
+      assertThat(rows.stream().filter(r -> error(r) == null))
+          .singleElement()
+          .extracting(r -> r.<String>getAs("scheduler"))
+          .isEqualTo(pack.equals("stable-diffusion") ? "DDIMScheduler" : "PNDMScheduler");
+      assertThat(rows.stream().map(RenderJobTest::error).filter(e -> e != null))
+          .containsExactly("prepare/null_image: the image is null (expected: an image file)");
+    }
+  }
+
   @Test
   void imagesStartFromImages() throws IOException {
     BufferedImage start = new BufferedImage(50, 40, BufferedImage.TYPE_INT_RGB);

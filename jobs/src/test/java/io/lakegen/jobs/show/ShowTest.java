@@ -25,6 +25,7 @@ class ShowTest {
   private static final Path RESOURCES =
       Path.of("../inference/src/test/resources").toAbsolutePath().normalize();
   private static final int YELLOW_OF_THE_PICTURE = 0xFAF014;
+  private static final String FILE_COLUMN = "--column=file";
   private static final String EVIL = "<img src=x onerror=document.title=1>&amp;.jpg";
 
   @TempDir static Path folder;
@@ -69,6 +70,21 @@ class ShowTest {
         RESOURCES.resolve("fixtures/stable-diffusion/pack"),
         "--num-inference-steps",
         2);
+    Path pairs =
+        Files.writeString(
+            folder.resolve("pairs.jsonl"),
+            "{\"file\": \"images/rgb.png\", \"title\": \"red <boat\"}");
+    job("classify", pairs, "classes", RESOURCES.resolve("fixtures/vit-classes/pack"), FILE_COLUMN);
+    job(
+        "match",
+        pairs,
+        "matches",
+        RESOURCES.resolve("fixtures/blip-matching/pack"),
+        FILE_COLUMN,
+        "--text-column=title",
+        "--heat-map",
+        "--overlay",
+        64);
   }
 
   private static void job(String job, Path input, String output, Path model, Object... more) {
@@ -242,6 +258,32 @@ class ShowTest {
     document = browse(page("renders"));
     assertThat(count(document, "<img [^>]*src=\"data:image/png")).isEqualTo(2);
     assertThat(document).contains("&lt;b&gt;w1").contains("scheduler DDIMScheduler");
+  }
+
+  @Test
+  void relativePathsStartAtTheFolderOfTheTable() throws Exception {
+    String document = browse(page("classes"));
+    assertThat(count(document, "<img [^>]*src=\"data:image/")).isEqualTo(1);
+    assertThat(document).contains("rgb.png · title red &lt;boat");
+  }
+
+  @Test
+  void picturesOfAListAreNamedByTheTextsOfTheTask() throws Exception {
+    String document = browse(page("matches"));
+    assertThat(count(document, "<figure class=\"wide\">")).isEqualTo(1);
+    for (String word : List.of("red", "&lt;", "boat")) {
+      assertThat(
+              count(
+                  document,
+                  "<div><img alt=\"[^\"]+\" title=\"[^\"]+\" src=\"data:image/[^\"]+\"><b>"
+                      + word
+                      + "</b></div>"))
+          .as(word)
+          .isEqualTo(1);
+    }
+    assertThat(document)
+        .contains("<figcaption>red &lt;boat<small>itm_score ")
+        .doesNotContain("words red");
   }
 
   @Test

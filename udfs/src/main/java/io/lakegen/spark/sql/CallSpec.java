@@ -81,7 +81,12 @@ record CallSpec(
   }
 
   static DataType inputType(Argument argument) {
-    return argument.kind() == Argument.Kind.IMAGE ? DataTypes.BinaryType : DataTypes.StringType;
+    return switch (argument.kind()) {
+      case IMAGE -> DataTypes.BinaryType;
+      case IMAGES -> DataTypes.createArrayType(DataTypes.BinaryType);
+      case VECTOR -> DataTypes.createArrayType(DataTypes.FloatType);
+      case TEXT, TEXT_OR_IMAGE, NUMBER, SCALAR -> DataTypes.StringType;
+    };
   }
 
   /** The inputs as columns, by the arguments' names. */

@@ -30,6 +30,7 @@ import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.ExpressionInfo;
 import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.internal.SQLConf;
+import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.BinaryType;
 import org.apache.spark.sql.types.NullType;
 import org.apache.spark.sql.types.StringType;
@@ -244,7 +245,12 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
       Expression value = given.get(i);
       Argument.Kind kind = arguments.get(i).kind();
       boolean fits =
-          kind == Argument.Kind.TEXT_OR_IMAGE || isBinary(value) == (kind == Argument.Kind.IMAGE);
+          switch (kind) {
+            case IMAGE -> isBinary(value);
+            case IMAGES, VECTOR -> value.dataType() instanceof ArrayType;
+            case TEXT_OR_IMAGE -> true;
+            case TEXT, NUMBER, SCALAR -> !isBinary(value);
+          };
       if (!fits && !(value.dataType() instanceof NullType)) {
         problems.add(
             arguments.get(i).name(),
@@ -262,8 +268,10 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
     String image = "the bytes of an image file, such as content of the format binaryFile";
     return switch (argument.kind()) {
       case IMAGE -> image;
+      case IMAGES -> "an array of the bytes of image files";
       case TEXT_OR_IMAGE -> "as the model asks for: a text, or " + image;
-      default -> "a text";
+      case VECTOR -> "an array of numbers";
+      case TEXT, NUMBER, SCALAR -> "a text";
     };
   }
 

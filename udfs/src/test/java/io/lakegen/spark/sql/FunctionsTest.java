@@ -22,9 +22,13 @@ import io.lakegen.task.TaskDefinition;
 import io.lakegen.task.answer.Answer;
 import io.lakegen.task.caption.Caption;
 import io.lakegen.task.classify.Classify;
+import io.lakegen.task.decode.Decode;
 import io.lakegen.task.embed.Embed;
+import io.lakegen.task.encode.Encode;
+import io.lakegen.task.frames.NextFrame;
 import io.lakegen.task.generate.Generate;
 import io.lakegen.task.match.Match;
+import io.lakegen.task.sample.Sample;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -422,18 +426,24 @@ class FunctionsTest {
   /** A table of texts, or of pictures, in one partition; sorted, since others are spread. */
   private static Dataset<Row> inputs(TaskDefinition task) throws IOException {
     String argument = task.data().arguments().get(0).name();
+    Dataset<Row> pictures =
+        spark.read().format("binaryFile").load(FIXTURES + "/git/images").coalesce(1);
+    if (argument.equals("frames")) {
+      return pictures.selectExpr("array(content, content) frames").sortWithinPartitions(argument);
+    }
     if (!argument.equals("image")) {
+      String value =
+          switch (argument) {
+            case "seed" -> "string(id)";
+            case "latents" -> "transform(sequence(1, 6), i -> float(sin(i * id)))";
+            default -> "concat(repeat('the lake and the boat ', cast(1 + id % 7 as int)), id)";
+          };
       return spark
           .range(0, 60, 1, 1)
-          .selectExpr(
-              "concat(repeat('the lake and the boat ', cast(1 + id % 7 as int)), id) " + argument)
+          .selectExpr(value + " " + argument)
           .sortWithinPartitions(argument);
     }
-    return spark
-        .read()
-        .format("binaryFile")
-        .load(FIXTURES + "/git/images")
-        .coalesce(1)
+    return pictures
         .selectExpr("content image", "concat('a lake of ', length, ' boats') text")
         .select(
             task.data().arguments().stream()
@@ -487,6 +497,10 @@ class FunctionsTest {
         Arguments.of(new Embed(Argument.Kind.IMAGE), "clip", Map.of("column", "image")),
         Arguments.of(new Answer(), "bert-answers", Map.of("question", "What?", "top-k", "2")),
         Arguments.of(new Generate(), "gpt2", Map.of("max-new-tokens", "6", "do-sample", "true")),
+        Arguments.of(new Encode(), "autoencoder-kl", Map.of()),
+        Arguments.of(new Decode(), "vae", Map.of()),
+        Arguments.of(new Sample(), "dcgan", Map.of("score", "true")),
+        Arguments.of(new NextFrame(), "next-frame", Map.of("num-frames", "2")),
         Arguments.of(new Match(), "blip-matching", Map.of("heat-map", "true", "overlay", "16")),
         Arguments.of(new Caption(), "git", Map.of("max-new-tokens", "6")));
   }

@@ -1,0 +1,91 @@
+package io.lakegen.diffusion;
+
+/** One image on its way from noise. */
+final class Trajectory {
+  private final Schedule schedule;
+  private final ImageRequest request;
+  private final Latent latent;
+  private final Kept kept;
+
+  /**
+   * What an image keeps of a picture.
+   *
+   * @param picture its latent
+   * @param mask 1 where there is to be something new, 0 where the picture stays; one number a
+   *     place, for all channels
+   */
+  record Kept(float[] picture, float[] mask) {}
+
+  private Trajectory(Schedule schedule, ImageRequest request, Latent latent, Kept kept) {
+    this.schedule = schedule;
+    this.request = request;
+    this.latent = latent;
+    this.kept = kept;
+  }
+
+  /**
+   * An image before its first step.
+   *
+   * @param start the latent that it starts from; null for noise
+   * @param kept null for nothing
+   */
+  static Trajectory of(
+      Schedule schedule, ImageRequest request, int count, float[] start, Kept kept) {
+    float[] values = request.noise().draw(NoiseSource.START, count);
+    Schedule.Level level =
+        start == null
+            ? new Schedule.Level(0, schedule.initNoiseSigma())
+            : schedule.steps().get(0).level();
+    for (int i = 0; i < count; i++) {
+      double image = start == null ? 0 : level.image() * start[i];
+      values[i] = (float) (image + level.noise() * values[i]);
+    }
+    return new Trajectory(schedule, request, new Latent(schedule, values), kept);
+  }
+
+  ImageRequest request() {
+    return request;
+  }
+
+  /** The latent now. */
+  float[] latent() {
+    return latent.values();
+  }
+
+  /** Makes a step with the model's prediction, guidance included. */
+  void advance(int step, float[] prediction) {
+    Schedule.Step now = schedule.steps().get(step);
+    schedule.advance(step, latent, prediction, now.next().noisy() ? noise(step) : null);
+    if (kept != null) {
+      keep(step + 1 < schedule.steps().size() ? schedule.steps().get(step + 1).level() : null);
+    }
+  }
+
+  /** Noise of a step: its own, and where the step says so, in part that of the step before. */
+  private float[] noise(int step) {
+    int count = latent.values().length;
+    float[] noise = request.noise().draw(NoiseSource.FIRST_STEP + step, count);
+    double share = schedule.steps().get(step).noiseShare();
+    if (share > 0) {
+      float[] before = request.noise().draw(NoiseSource.FIRST_STEP + step - 1, count);
+      for (int i = 0; i < count; i++) {
+        noise[i] = (float) (share * before[i] + Math.sqrt(1 - share * share) * noise[i]);
+      }
+    }
+    return noise;
+  }
+
+  /** Lays the picture over the latent, with the noise of the next step's level; null for none. */
+  private void keep(Schedule.Level level) {
+    float[] values = latent.values();
+    float[] noise = level == null ? null : request.noise().draw(NoiseSource.START, values.length);
+    for (int i = 0; i < values.length; i++) {
+      float mask = kept.mask()[i % kept.mask().length];
+      double old =
+          level == null
+              ? kept.picture()[i]
+              : level.image() * kept.picture()[i] + level.noise() * noise[i];
+      values[i] = (float) ((1 - mask) * old + mask * values[i]);
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** The task {@code decode}. */
+package io.lakegen.task.decode;

@@ -1,0 +1,2 @@
+/** The task {@code encode}. */
+package io.lakegen.task.encode;

@@ -1,0 +1,2 @@
+/** The task {@code next-frame}. */
+package io.lakegen.task.frames;

@@ -1,0 +1,2 @@
+/** The task {@code sample}. */
+package io.lakegen.task.sample;

@@ -1,0 +1,80 @@
+package io.lakegen.task.encode;
+
+import io.lakegen.decode.Fixture;
+import io.lakegen.image.ImageDecoder;
+import io.lakegen.image.ImageFiles;
+import io.lakegen.image.RgbImage;
+import io.lakegen.model.LoadedModel;
+import io.lakegen.task.OptionValues;
+import io.lakegen.task.RowException;
+import io.lakegen.task.RowInput;
+import io.lakegen.task.RowInputs;
+import io.lakegen.task.TaskContract;
+import io.lakegen.task.TaskDefinition;
+import io.lakegen.task.encode.ImageEncoder.Encoded;
+import io.lakegen.task.encode.ImageEncoder.Prepared;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+class EncodeContractTest extends TaskContract<Prepared, Encoded> {
+  @Override
+  protected TaskDefinition definition() {
+    return new Encode();
+  }
+
+  @Override
+  protected LoadedModel model() {
+    return Fixture.load("autoencoder-kl").model();
+  }
+
+  @Override
+  protected OptionValues options() {
+    return OptionValues.NONE.with(Encode.SAMPLE, true).with(Encode.RECONSTRUCT, true);
+  }
+
+  /** A picture of slopes. */
+  static byte[] picture(int number) {
+    byte[] pixels = new byte[3 * 40 * 30];
+    for (int i = 0; i < pixels.length; i++) {
+      pixels[i] = (byte) (i * (number + 1) / 29);
+    }
+    return ImageFiles.png(new RgbImage(pixels, 40, 30, 40, 30));
+  }
+
+  @Override
+  protected List<RowInput> goodRows() {
+    return IntStream.range(0, 8).mapToObj(i -> RowInputs.of(i, "image", picture(i))).toList();
+  }
+
+  /** A level of difference is what other batches may round. */
+  @Override
+  protected boolean agree(Object actual, Object expected) {
+    if (actual instanceof Double figure) {
+      return Math.abs(figure - (Double) expected) < 0.01;
+    }
+    if (!(actual instanceof byte[] file)) {
+      return super.agree(actual, expected);
+    }
+    byte[] a = decode(file).pixels();
+    byte[] b = decode((byte[]) expected).pixels();
+    boolean close = a.length == b.length;
+    for (int i = 0; close && i < a.length; i++) {
+      close = Math.abs((a[i] & 0xFF) - (b[i] & 0xFF)) <= 1;
+    }
+    return close;
+  }
+
+  private static RgbImage decode(byte[] file) {
+    try {
+      return ImageDecoder.decode(file, Integer.MAX_VALUE, Integer.MAX_VALUE);
+    } catch (RowException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  @Override
+  protected Map<String, RowInput> badRows() {
+    return Map.of("null_image", RowInputs.of(1, "image", null));
+  }
+}
