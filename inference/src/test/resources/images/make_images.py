@@ -203,13 +203,6 @@ def bad():
     webp = bytearray((HERE / "lossy.webp").read_bytes())
     webp[20:40] = b"\xff" * 20
     write("noise.webp", bytes(webp), "corrupt_image")
-    write(
-        "animated.webp",
-        encoded(rgb, format="WEBP", save_all=True, append_images=[rgb.rotate(180)]),
-        "unsupported_image",
-    )
-    grey = np.asarray(rgb.convert("L")).astype(np.float32)
-    write("float.tif", encoded(Image.fromarray(grey), format="TIFF"), "unsupported_image")
     (HERE / "bad.json").write_text(json.dumps(bad, indent=1) + "\n")
 
 

@@ -119,12 +119,8 @@ def jpeg_files():
     yield "exif-orientation-two.jpg", small.bytes(start=segment(APP1, data + bytes(4)))
     xmp = segment(APP1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>")
     yield "exif-after-xmp.jpg", small.bytes(start=xmp + segment(APP1, turned))
-    yield "exif-twice.jpg", small.bytes(
-        start=segment(APP1, b"Exif\0\0") + segment(APP1, turned)
-    )
-    yield "exif-of-two-kinds.jpg", small.bytes(
-        start=segment(APP1, turned) + segment(APP1, exif(3).tobytes())
-    )
+    yield "exif-twice.jpg", small.bytes(start=segment(APP1, b"Exif\0\0") + segment(APP1, turned))
+    yield "exif-of-two-kinds.jpg", small.bytes(start=segment(APP1, turned) + segment(APP1, exif(3).tobytes()))
     yield "exif-late.jpg", small.bytes({scan: segment(APP1, turned)})
     yield "exif-in-junk.jpg", small.bytes({0: b"\0\0\0", 1: segment(APP1, turned)})
     yield "segment-length-0.jpg", small.bytes(start=segment(APP1, b"", 0))
@@ -134,12 +130,8 @@ def jpeg_files():
     yield "segment-past-end.jpg", small.bytes(start=segment(APP1, turned, 60000))
     yield "comment-length-0.jpg", small.bytes(start=segment(0xFE, b"", 0))
     yield "jfif-short.jpg", small.bytes(start=segment(0xE0, b"JFIF"), drop=(0xE0,))
-    yield "jfif-version.jpg", small.bytes(
-        start=segment(0xE0, b"JFIF\0\x09\x09\0\0\1\0\1\0\0"), drop=(0xE0,)
-    )
-    yield "jfif-thumbnail.jpg", small.bytes(
-        start=segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\x50\x50"), drop=(0xE0,)
-    )
+    yield "jfif-version.jpg", small.bytes(start=segment(0xE0, b"JFIF\0\x09\x09\0\0\1\0\1\0\0"), drop=(0xE0,))
+    yield "jfif-thumbnail.jpg", small.bytes(start=segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\x50\x50"), drop=(0xE0,))
     yield "icc-noise.jpg", small.bytes(start=segment(0xE2, b"ICC_PROFILE\0\1\1" + b"noise" * 9))
     yield "icc-missing-part.jpg", small.bytes(start=segment(0xE2, b"ICC_PROFILE\0\2\3" + b"x" * 20))
     yield "photoshop-noise.jpg", small.bytes(start=segment(0xED, b"Photoshop 3.0\08BIM\4\4\0\0\xff\xff"))
@@ -161,9 +153,7 @@ def jpeg_files():
     cmyk = Jpeg(encoded(RGB.convert("CMYK"), format="JPEG", quality=90, optimize=True))
     yield "cmyk-no-adobe.jpg", cmyk.bytes(drop=(APP14,))
     yield "cmyk-adobe-cut.jpg", cmyk.bytes(start=segment(APP14, b"Adobe\0\x64\0\0"), drop=(APP14,))
-    yield "cmyk-adobe-transform-1.jpg", cmyk.bytes(
-        start=segment(APP14, b"Adobe\0\x64\0\0\0\0\1"), drop=(APP14,)
-    )
+    yield "cmyk-adobe-transform-1.jpg", cmyk.bytes(start=segment(APP14, b"Adobe\0\x64\0\0\0\0\1"), drop=(APP14,))
 
     yield "restarts.jpg", restarts
     at = restarts.index(b"\xff\xd0")
@@ -239,8 +229,9 @@ def bmp_files():
 
     core = struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, 24)
     yield "os2-rgb.bmp", bmp(core, bgr)
-    yield "os2-palette-8.bmp", bmp(
-        struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, 8), rows(index, 8), triples + bytes(3 * 240)
+    yield (
+        "os2-palette-8.bmp",
+        bmp(struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, 8), rows(index, 8), triples + bytes(3 * 240)),
     )
     yield "os2-palette-short.bmp", bmp(struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, 8), rows(index, 8), triples)
     yield "os2-palette-4.bmp", bmp(struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, 4), rows(index, 4), triples)
@@ -262,8 +253,9 @@ def bmp_files():
     yield "palette-of-triples.bmp", bmp(info(8, colours=16), rows(index, 8), triples)
     grey = b"".join(bytes([i, i, i, 0]) for i in range(256))
     yield "palette-grey.bmp", bmp(info(8, colours=256), rows(LEVELS, 8), grey)
-    yield "palette-reserved-255.bmp", bmp(
-        info(8, colours=16), rows(index, 8), b"".join(quads[i : i + 3] + b"\xff" for i in range(0, 64, 4))
+    yield (
+        "palette-reserved-255.bmp",
+        bmp(info(8, colours=16), rows(index, 8), b"".join(quads[i : i + 3] + b"\xff" for i in range(0, 64, 4))),
     )
     yield "offset-0.bmp", bmp(info(24), bgr, offset=0)
     yield "offset-small.bmp", bmp(info(8, colours=16), rows(index, 8), quads, offset=54)
@@ -278,9 +270,12 @@ def bmp_files():
     yield "planes-3.bmp", bmp(info(24, planes=3), bgr)
     yield "top-down.bmp", bmp(info(24, height=-HEIGHT), bgr)
     yield "width-negative.bmp", bmp(info(24, width=-WIDTH), bgr)
-    yield "cut-last-padding.bmp", bmp(
-        info(24, width=WIDTH - 1),
-        b"".join(row[:-1, ::-1].astype(np.uint8).tobytes() + b"\0\0\0" for row in VALUES[::-1])[:-3],
+    yield (
+        "cut-last-padding.bmp",
+        bmp(
+            info(24, width=WIDTH - 1),
+            b"".join(row[:-1, ::-1].astype(np.uint8).tobytes() + b"\0\0\0" for row in VALUES[::-1])[:-3],
+        ),
     )
     yield "cut-last-byte.bmp", bmp(info(24), bgr[:-1])
     yield "rgb-555.bmp", bmp(info(16), rows(x555, 16))
@@ -292,9 +287,7 @@ def bmp_files():
     yield "rgb-32-alpha.bmp", bmp(info(32), rows(packed | (LEVELS << 24), 32))
     yield "fields-rgb-32.bmp", bmp(info(32, 3) + masks(0xFF0000, 0xFF00, 0xFF), rows(packed, 32))
     yield "fields-bgr-32.bmp", bmp(info(32, 3) + masks(0xFF, 0xFF00, 0xFF0000), rows(packed, 32))
-    yield "fields-shifted-32.bmp", bmp(
-        info(32, 3) + masks(0xFF000000, 0xFF0000, 0xFF00), rows(packed << 8, 32)
-    )
+    yield "fields-shifted-32.bmp", bmp(info(32, 3) + masks(0xFF000000, 0xFF0000, 0xFF00), rows(packed << 8, 32))
     yield "fields-10-bits.bmp", bmp(info(32, 3) + masks(0x3FF00000, 0xFFC00, 0x3FF), rows(packed, 32))
     yield "fields-zero.bmp", bmp(info(32, 3) + masks(0, 0, 0), rows(packed, 32))
     four = masks(0xFF0000, 0xFF00, 0xFF, 0xFF000000)
@@ -331,7 +324,7 @@ def tiff(tags, blocks, order="<", big=False, magic=None, counts=True):
     head = 16 if big else 8
     tile = any(tag[0] == 322 for tag in tags)
     starts = [head + sum(map(len, blocks[:i])) for i in range(len(blocks))]
-    tags = list(tags) + [(324 if tile else 273, offset_type, starts)]
+    tags = [*tags, (324 if tile else 273, offset_type, starts)]
     if counts:
         tags.append((325 if tile else 279, offset_type, [len(b) for b in blocks]))
     tags.sort()
@@ -394,8 +387,9 @@ def tiff_files():
     yield "bigtiff-deflate.tif", tiff(tags([8, 8, 8], 2, 8), [zlib.compress(rgb)], big=True)
     yield "bigtiff-grey.tif", tiff(tags([8], 1), [grey], big=True)
     yield "bigtiff-turned.tif", tiff(tags([8, 8, 8], 2, orientation=6), [rgb], big=True)
-    yield "bigtiff-palette.tif", tiff(
-        tags([8], 3, map=[(i * 37 % 256) * 257 for i in range(768)]), [grey], ">", big=True
+    yield (
+        "bigtiff-palette.tif",
+        tiff(tags([8], 3, map=[(i * 37 % 256) * 257 for i in range(768)]), [grey], ">", big=True),
     )
     yield "bigtiff-truncated.tif", tiff(three, [rgb], big=True)[:300]
     yield "bigtiff-offset-size.tif", tiff(three, [rgb], big=True).replace(b"\x2b\0\x08\0", b"\x2b\0\x04\0", 1)
@@ -411,14 +405,13 @@ def tiff_files():
     yield "bits-32-wide.tif", tiff(tags([32], 1), [(LEVELS * 16843009).astype("<u4").tobytes()])
     yield "bits-32-16-bits.tif", tiff(tags([32], 1), [(LEVELS * 257).astype("<u4").tobytes()])
     yield "bits-32-negative.tif", tiff(tags([32], 1, formats=[2]), [(LEVELS - 100).astype("<i4").tobytes()])
-    yield "bits-32-deflate.tif", tiff(
-        tags([32], 1, 8, formats=[1]), [zlib.compress(LEVELS.astype("<u4").tobytes())]
-    )
+    yield "bits-32-deflate.tif", tiff(tags([32], 1, 8, formats=[1]), [zlib.compress(LEVELS.astype("<u4").tobytes())])
     unit = (LEVELS / 255).astype("<f4")
     yield "float-unit.tif", tiff(tags([32], 1, formats=[3]), [unit.tobytes()])
     yield "float-fractions.tif", tiff(tags([32], 1, formats=[3]), [(LEVELS * 0.99).astype("<f4").tobytes()])
-    yield "float-not-a-number.tif", tiff(
-        tags([32], 1, formats=[3]), [np.where(LEVELS > 99, np.nan, LEVELS).astype("<f4").tobytes()]
+    yield (
+        "float-not-a-number.tif",
+        tiff(tags([32], 1, formats=[3]), [np.where(LEVELS > 99, np.nan, LEVELS).astype("<f4").tobytes()]),
     )
     yield "float-64.tif", tiff(tags([64], 1, formats=[3]), [LEVELS.astype("<f8").tobytes()])
     yield "float-16.tif", tiff(tags([16], 1, formats=[3]), [LEVELS.astype("<f2").tobytes()])
@@ -444,16 +437,18 @@ def tiff_files():
         )
         yield f"bits-{bits}.tif", tiff(tags([bits], 1), [packed])
         yield f"bits-{bits}-white-is-zero.tif", tiff(tags([bits], 0), [packed])
-        yield f"bits-{bits}-palette.tif", tiff(
-            tags([bits], 3, map=[i * 6151 % 65536 for i in range(3 << bits)]), [packed]
+        yield (
+            f"bits-{bits}-palette.tif",
+            tiff(tags([bits], 3, map=[i * 6151 % 65536 for i in range(3 << bits)]), [packed]),
         )
     yield "palette-8-bit-values.tif", tiff(tags([8], 3, map=[i * 37 % 256 for i in range(768)]), [grey])
     yield "signed-8.tif", tiff(tags([8], 1, formats=[2]), [grey])
     yield "white-is-zero.tif", tiff(tags([8], 0), [grey])
     planes = [VALUES[..., i].astype(np.uint8).tobytes() for i in range(3)]
     yield "planes.tif", tiff(tags([8, 8, 8], 2, planar=2), planes)
-    yield "planes-strips.tif", tiff(
-        tags([8, 8, 8], 2, planar=2, rows=5), [p[i : i + 80] for p in planes for i in (0, 80)]
+    yield (
+        "planes-strips.tif",
+        tiff(tags([8, 8, 8], 2, planar=2, rows=5), [p[i : i + 80] for p in planes for i in (0, 80)]),
     )
     tile = np.zeros((16, 16, 3), np.uint8)
     tile[:HEIGHT] = VALUES
@@ -469,27 +464,33 @@ def tiff_files():
     yield "count-large.tif", wrong[:counts] + struct.pack("<I", 99999) + wrong[counts + 4 :]
     yield "count-small.tif", wrong[:counts] + struct.pack("<I", 400) + wrong[counts + 4 :]
     yield "offset-past-end.tif", tiff(three, [rgb])[:8] + wrong[488:]
-    yield "unknown-tags.tif", tiff(three + [(65000, 2, list(b"private\0")), (65001, 3, [7])], [rgb])
+    yield "unknown-tags.tif", tiff([*three, (65000, 2, list(b"private\0")), (65001, 3, [7])], [rgb])
     yield "tag-type-unknown.tif", wrong.replace(struct.pack("<HH", 277, 3), struct.pack("<HH", 277, 99))
     yield "orientation-9.tif", tiff(tags([8, 8, 8], 2, orientation=9), [rgb])
-    yield "extra-unspecified.tif", tiff(
-        tags([8] * 4, 2, extra=[0]), [np.dstack([VALUES, LEVELS]).astype(np.uint8).tobytes()]
+    yield (
+        "extra-unspecified.tif",
+        tiff(tags([8] * 4, 2, extra=[0]), [np.dstack([VALUES, LEVELS]).astype(np.uint8).tobytes()]),
     )
     yield "extra-missing.tif", tiff(tags([8] * 4, 2), [np.dstack([VALUES, LEVELS]).astype(np.uint8).tobytes()])
-    yield "alpha-associated.tif", tiff(
-        tags([8] * 4, 2, extra=[1]),
-        [np.dstack([VALUES * LEVELS[..., None] // 255, LEVELS]).astype(np.uint8).tobytes()],
+    yield (
+        "alpha-associated.tif",
+        tiff(
+            tags([8] * 4, 2, extra=[1]),
+            [np.dstack([VALUES * LEVELS[..., None] // 255, LEVELS]).astype(np.uint8).tobytes()],
+        ),
     )
     yield "grey-alpha.tif", tiff(tags([8] * 2, 1, extra=[2]), [np.dstack([LEVELS, LEVELS]).astype(np.uint8).tobytes()])
-    yield "five-samples.tif", tiff(
-        tags([8] * 5, 2, extra=[0, 0]), [np.dstack([VALUES, LEVELS, LEVELS]).astype(np.uint8).tobytes()]
+    yield (
+        "five-samples.tif",
+        tiff(tags([8] * 5, 2, extra=[0, 0]), [np.dstack([VALUES, LEVELS, LEVELS]).astype(np.uint8).tobytes()]),
     )
-    yield "lab.tif", encoded(Image.fromarray(VALUES.astype(np.uint8)).convert("RGB"), format="TIFF").replace(
-        struct.pack("<HHIH", 262, 3, 1, 2), struct.pack("<HHIH", 262, 3, 1, 8)
+    yield (
+        "lab.tif",
+        encoded(Image.fromarray(VALUES.astype(np.uint8)).convert("RGB"), format="TIFF").replace(
+            struct.pack("<HHIH", 262, 3, 1, 2), struct.pack("<HHIH", 262, 3, 1, 8)
+        ),
     )
-    yield "ycbcr.tif", tiff(
-        tags([8, 8, 8], 6, subsampling=[1, 1]), [np.asarray(RGB.convert("YCbCr")).tobytes()]
-    )
+    yield "ycbcr.tif", tiff(tags([8, 8, 8], 6, subsampling=[1, 1]), [np.asarray(RGB.convert("YCbCr")).tobytes()])
     for name in ("packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "lzma", "zstd", "jpeg"):
         yield f"pillow-{name.replace('_', '-')}.tif", encoded(RGB, format="TIFF", compression=name)
     for name in ("group3", "group4", "tiff_ccitt"):
@@ -556,22 +557,26 @@ def webp_files():
     yield "animated-background.webp", animation([(6, 4, RGB, lossless, 0)], 30, 20, background=b"\x10\x80\xf0\xff")
     yield "animated-opaque-flag.webp", animation([(0, 0, RGB, lossless, 0), second], flags=2)
     yield "animated-opaque-part.webp", animation([(6, 4, RGB, lossless, 0)], 30, 20, flags=2)
-    yield "animated-exif.webp", animation(
-        [(0, 0, RGB, lossless, 0), second], flags=0x1A, rest=chunk(b"EXIF", exif(6).tobytes())
+    yield (
+        "animated-exif.webp",
+        animation([(0, 0, RGB, lossless, 0), second], flags=0x1A, rest=chunk(b"EXIF", exif(6).tobytes())),
     )
-    yield "animated-unknown-chunk.webp", animation(
-        [(0, 0, RGB, chunk(b"JUNK", b"abc") + lossless, 0), second], rest=chunk(b"JUNK", b"junk")
+    yield (
+        "animated-unknown-chunk.webp",
+        animation([(0, 0, RGB, chunk(b"JUNK", b"abc") + lossless, 0), second], rest=chunk(b"JUNK", b"junk")),
     )
     yield "animated-one-frame.webp", animation([(0, 0, RGB, lossless, 0)])
     yield "animated-no-frame.webp", animation([])
     yield "animated-outside.webp", animation([(8, 8, RGB, lossless, 0)])
-    yield "animated-second-damaged.webp", animation(
-        [(0, 0, RGB, lossless, 0), (0, 0, RGB, chunk(b"VP8L", b"noise" * 8), 0)]
+    yield (
+        "animated-second-damaged.webp",
+        animation([(0, 0, RGB, lossless, 0), (0, 0, RGB, chunk(b"VP8L", b"noise" * 8), 0)]),
     )
     yield "animated-first-damaged.webp", animation([(0, 0, RGB, chunk(b"VP8L", b"noise" * 8), 0), second])
     yield "animated-truncated.webp", animation([(0, 0, RGB, lossless, 0), second])[:-20]
-    yield "animated-flag-only.webp", riff(
-        chunk(b"VP8X", b"\2\0\0\0" + three_bytes(WIDTH - 1) + three_bytes(HEIGHT - 1)), lossless
+    yield (
+        "animated-flag-only.webp",
+        riff(chunk(b"VP8X", b"\2\0\0\0" + three_bytes(WIDTH - 1) + three_bytes(HEIGHT - 1)), lossless),
     )
     yield "riff-size-0.webp", riff(lossless, size=0)
     yield "riff-size-small.webp", riff(lossless, size=20)
@@ -581,15 +586,21 @@ def webp_files():
     yield "trailer.webp", riff(lossless) + b"trailer"
     yield "junk-chunk-first.webp", riff(chunk(b"JUNK", b"abcd"), lossless)
     yield "junk-chunk-last.webp", riff(lossless, chunk(b"JUNK", b"abcd"))
-    yield "exif-noise.webp", riff(
-        chunk(b"VP8X", b"\x08\0\0\0" + three_bytes(WIDTH - 1) + three_bytes(HEIGHT - 1)),
-        lossless,
-        chunk(b"EXIF", b"noise"),
+    yield (
+        "exif-noise.webp",
+        riff(
+            chunk(b"VP8X", b"\x08\0\0\0" + three_bytes(WIDTH - 1) + three_bytes(HEIGHT - 1)),
+            lossless,
+            chunk(b"EXIF", b"noise"),
+        ),
     )
-    yield "exif-header.webp", riff(
-        chunk(b"VP8X", b"\x08\0\0\0" + three_bytes(WIDTH - 1) + three_bytes(HEIGHT - 1)),
-        lossless,
-        chunk(b"EXIF", exif(6).tobytes()),
+    yield (
+        "exif-header.webp",
+        riff(
+            chunk(b"VP8X", b"\x08\0\0\0" + three_bytes(WIDTH - 1) + three_bytes(HEIGHT - 1)),
+            lossless,
+            chunk(b"EXIF", exif(6).tobytes()),
+        ),
     )
     yield "size-differs.webp", riff(chunk(b"VP8X", b"\0\0\0\0" + three_bytes(40) + three_bytes(40)), lossless)
 
@@ -615,7 +626,10 @@ def png_files():
     yield "time-noise.png", head + png_chunk(b"tIME", b"\xff" * 7) + body
     yield "unknown-chunk.png", head + png_chunk(b"prVt", b"abc") + body
     yield "density-0.png", head + png_chunk(b"pHYs", bytes(9)) + body
-    yield "two-data-chunks.png", head + png_chunk(b"IDAT", body[8:20]) + png_chunk(b"IDAT", body[20 : len(body) - 16]) + body[-12:]
+    yield (
+        "two-data-chunks.png",
+        head + png_chunk(b"IDAT", body[8:20]) + png_chunk(b"IDAT", body[20 : len(body) - 16]) + body[-12:],
+    )
     for bits in (1, 2, 4):
         lines = [
             np.packbits(((row[:, None] >> np.arange(bits)[::-1]) & 1).astype(np.uint8)).tobytes()
@@ -652,7 +666,7 @@ def seen(data):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = upright_rgb(io.BytesIO(data))
-    except Exception as e:  # noqa: BLE001 (Pillow's readers raise all kinds)
+    except Exception as e:
         return {"error": f"{type(e).__name__}: {e}".split(" <_io")[0]}
     pixels = np.asarray(image).reshape(-1, 3)
     return {
