@@ -407,6 +407,8 @@ def tiff_files():
     yield "bits-32-negative.tif", tiff(tags([32], 1, formats=[2]), [(LEVELS - 100).astype("<i4").tobytes()])
     yield "bits-32-deflate.tif", tiff(tags([32], 1, 8, formats=[1]), [zlib.compress(LEVELS.astype("<u4").tobytes())])
     unit = (LEVELS / 255).astype("<f4")
+    bright = np.maximum(LEVELS, 10).astype("<f4")
+    yield "float-bright.tif", tiff(tags([32], 1, formats=[3]), [bright.tobytes()])
     yield "float-unit.tif", tiff(tags([32], 1, formats=[3]), [unit.tobytes()])
     yield "float-fractions.tif", tiff(tags([32], 1, formats=[3]), [(LEVELS * 0.99).astype("<f4").tobytes()])
     yield (

@@ -27,7 +27,11 @@ final class RgbPixels {
     ColorModel model = image.getColorModel();
     int type = image.getRaster().getTransferType();
     int bits = image.getSampleModel().getSampleSize(0);
-    if (type == DataBuffer.TYPE_FLOAT || (type == DataBuffer.TYPE_INT && bits == 32)) {
+    if (type == DataBuffer.TYPE_FLOAT) {
+      // TwelveMonkeys cuts these off at 0 and 1, so that the range they had is lost.
+      throw new UnsupportedImageException("floating-point samples (expected: integers)");
+    }
+    if (type == DataBuffer.TYPE_INT && bits == 32) {
       return wide(image.getRaster(), bits);
     }
     if (type == DataBuffer.TYPE_DOUBLE || (type == DataBuffer.TYPE_INT && bits > 16)) {
@@ -54,19 +58,18 @@ final class RgbPixels {
     }
     int width = raster.getWidth();
     int height = raster.getHeight();
-    double[] samples =
+    int[] samples =
         raster.getSamples(
-            raster.getMinX(), raster.getMinY(), width, height, 0, new double[width * height]);
-    double least = Double.POSITIVE_INFINITY;
-    double most = Double.NEGATIVE_INFINITY;
+            raster.getMinX(), raster.getMinY(), width, height, 0, new int[width * height]);
+    int least = Integer.MAX_VALUE;
+    int most = Integer.MIN_VALUE;
     byte[] rgb = new byte[width * height * 3];
     for (int i = 0; i < samples.length; i++) {
       least = Math.min(least, samples[i]);
       most = Math.max(most, samples[i]);
-      Arrays.fill(rgb, 3 * i, 3 * i + 3, (byte) (int) samples[i]);
+      Arrays.fill(rgb, 3 * i, 3 * i + 3, (byte) samples[i]);
     }
-    // Written so that a NaN, which is both least and most, does not pass.
-    if (!(least >= 0 && most <= 255) || (most <= 1 && least < most)) {
+    if (least < 0 || most > 255 || (most <= 1 && least < most)) {
       throw new UnsupportedImageException(
           bits + " bits a sample, from " + least + " to " + most + " (expected: from 0 to 255)");
     }
