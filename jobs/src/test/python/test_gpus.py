@@ -162,6 +162,8 @@ def test_two_gpus_and_four_tasks_of_an_executor(gpus: tuple, pretended: Path, tm
 
 
 def test_executors_of_one_gpu_that_are_lost(gpus: tuple, pretended: Path, tmp_path: Path) -> None:
+    if gpus[2] != ["0", "1"]:
+        pytest.skip("what an address looks like makes no difference here, and two minutes")
     before = set(gpus[1].glob("app-*"))
     output = tmp_path / "out"
     # How many tasks share a GPU is left to Lakegen.
