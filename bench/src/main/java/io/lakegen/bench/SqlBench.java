@@ -179,7 +179,7 @@ public final class SqlBench {
     RowAtATime.tasks.put(name, task);
     spark
         .udf()
-        .register(name, new RowAtATime(name, definition.data().arguments().get(0).name()), type);
+        .register(name, new RowAtATime(name, definition.inputs(options).get(0).name()), type);
   }
 
   /** The same engine, its model loaded once for all tasks of the JVM. */
