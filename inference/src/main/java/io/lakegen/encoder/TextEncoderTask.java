@@ -6,6 +6,7 @@ import io.lakegen.encoder.TextGraph.Sequence;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackSpec;
 import io.lakegen.problem.Problems;
+import io.lakegen.task.Budget;
 import io.lakegen.task.Result;
 import io.lakegen.task.RowException;
 import io.lakegen.task.Task;
@@ -18,6 +19,13 @@ import java.util.List;
  * budget counts tokens.
  */
 public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens, O> {
+  /**
+   * On CPUs throughput is flat from a few hundred tokens a batch on, and small batches stay in the
+   * caches; a GPU wants the thousands that fill it.
+   */
+  public static final Budget.Unit BUDGET =
+      new Budget.Unit("tokens in a batch, padding counted", 2_048, 65_536);
+
   /** Stays the caller's to close. */
   protected final LoadedModel model;
 

@@ -3,6 +3,7 @@ package io.lakegen.task;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.lakegen.image.CloseImages;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
@@ -41,8 +42,14 @@ public abstract class TaskContract<P, O> {
   /** Bad rows by the type of their error. */
   protected abstract Map<String, RowInput> badRows();
 
-  /** Whether two values of a result agree, as far as the task promises it for other batches. */
+  /**
+   * Whether two values of a result agree, as far as the task promises it for other batches. A level
+   * of difference is what they may round of a picture.
+   */
   protected boolean agree(Object actual, Object expected) {
+    if (actual instanceof byte[] file) {
+      return CloseImages.close(file, (byte[]) expected, 1);
+    }
     if (actual instanceof int[] numbers) {
       return Arrays.equals(numbers, (int[]) expected);
     }

@@ -71,7 +71,7 @@ public record Answer() implements TaskDefinition {
           List.of(PACK_TASK),
           List.of(CONTEXT, QUESTION_COLUMN),
           List.of(QUESTION, TOP_K, MAX_ANSWER_LENGTH, DOC_STRIDE, NO_ANSWER),
-          new Budget.Unit("tokens in a batch, padding counted", 2_048, 65_536),
+          TextEncoderTask.BUDGET,
           4096,
           32);
 

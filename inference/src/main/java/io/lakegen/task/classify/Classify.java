@@ -61,9 +61,6 @@ public record Classify(Kind reads) implements TaskDefinition {
               "What such a model is told of a label, which stands for {}.")
           .where("a text that holds {}", text -> text.contains("{}"));
 
-  private static final Budget.Unit TOKENS =
-      new Budget.Unit("tokens in a batch, padding counted", 2_048, 65_536);
-
   private static final Map<Kind, TaskData> DATA =
       Map.of(
           Kind.TEXT, data(Kind.TEXT),
@@ -84,7 +81,11 @@ public record Classify(Kind reads) implements TaskDefinition {
         List.of(TEXTS, IMAGES, DualSpec.PACK_TASK),
         List.of(Argument.required(images ? PictureTask.IMAGE : TEXT, reads, TEXT), PAIR),
         List.of(TOP_K, LABELS, LABEL_TEMPLATE),
-        images ? PictureTask.BUDGET : reads == Kind.TEXT ? TOKENS : TOKENS.or(PictureTask.BUDGET),
+        images
+            ? PictureTask.BUDGET
+            : reads == Kind.TEXT
+                ? TextEncoderTask.BUDGET
+                : TextEncoderTask.BUDGET.or(PictureTask.BUDGET),
         images ? PictureTask.WINDOW_ROWS : 4096,
         images ? PictureTask.MIN_TASK_ROWS : 32);
   }

@@ -35,13 +35,6 @@ public record Embed(Kind reads) implements TaskDefinition {
           "Add the columns tokens and attention: how much each token of a text looks at each other"
               + " in one layer. The pack must have been exported for it.");
 
-  /**
-   * On CPUs throughput is flat from a few hundred tokens a batch on, and small batches stay in the
-   * caches; a GPU wants the thousands that fill it.
-   */
-  private static final Budget.Unit TOKENS =
-      new Budget.Unit("tokens in a batch, padding counted", 2_048, 65_536);
-
   private static final Map<Kind, TaskData> DATA =
       Map.of(
           Kind.TEXT, data(Kind.TEXT),
@@ -62,7 +55,11 @@ public record Embed(Kind reads) implements TaskDefinition {
         List.of(TEXTS, IMAGES, DualSpec.PACK_TASK),
         List.of(Argument.required(images ? PictureTask.IMAGE : TEXT, reads, TEXT)),
         images ? List.of() : List.of(ATTENTION),
-        images ? PictureTask.BUDGET : reads == Kind.TEXT ? TOKENS : TOKENS.or(PictureTask.BUDGET),
+        images
+            ? PictureTask.BUDGET
+            : reads == Kind.TEXT
+                ? TextEncoderTask.BUDGET
+                : TextEncoderTask.BUDGET.or(PictureTask.BUDGET),
         images ? PictureTask.WINDOW_ROWS : 4096,
         images ? PictureTask.MIN_TASK_ROWS : 32);
   }

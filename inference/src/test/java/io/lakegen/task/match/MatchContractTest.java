@@ -2,6 +2,7 @@ package io.lakegen.task.match;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.lakegen.decode.Fixture;
+import io.lakegen.image.CloseImages;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.RowInput;
@@ -52,7 +53,7 @@ class MatchContractTest extends TaskContract<Matcher.Pair, Matcher.Matched> {
   @Override
   protected boolean agree(Object actual, Object expected) {
     return actual instanceof byte[] png
-        ? OverlayTest.close(png, (byte[]) expected, 2)
+        ? CloseImages.close(png, (byte[]) expected, 2)
         : super.agree(actual, expected);
   }
 

@@ -2,32 +2,12 @@ package io.lakegen.task.match;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.lakegen.image.ImageDecoder;
+import io.lakegen.image.CloseImages;
 import io.lakegen.image.RgbImage;
-import io.lakegen.task.RowException;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
 class OverlayTest {
-  /** Whether two image files differ by no more than some levels anywhere. */
-  static boolean close(byte[] actual, byte[] expected, int levels) {
-    RgbImage a = decode(actual);
-    RgbImage b = decode(expected);
-    boolean close = a.height() == b.height() && a.width() == b.width();
-    for (int i = 0; close && i < a.pixels().length; i++) {
-      close = Math.abs((a.pixels()[i] & 0xFF) - (b.pixels()[i] & 0xFF)) <= levels;
-    }
-    return close;
-  }
-
-  private static RgbImage decode(byte[] file) {
-    try {
-      return ImageDecoder.decode(file, Integer.MAX_VALUE, Integer.MAX_VALUE);
-    } catch (RowException e) {
-      throw new AssertionError(e);
-    }
-  }
-
   private static RgbImage grey(int height, int width) {
     byte[] pixels = new byte[3 * height * width];
     Arrays.fill(pixels, (byte) 100);
@@ -48,7 +28,7 @@ class OverlayTest {
   void theHottestPlaceHasTheColoursEndAndTheColdestIsThePictureItself() {
     float[] map = {0.25f, 0.25f, 0.25f, 0.25f, 0.25f, 0.75f};
 
-    RgbImage found = decode(Overlay.png(grey(20, 60), map, 2, 3));
+    RgbImage found = CloseImages.decode(Overlay.png(grey(20, 60), map, 2, 3));
 
     assertThat(found.height()).isEqualTo(20);
     assertThat(found.width()).isEqualTo(60);
@@ -60,7 +40,7 @@ class OverlayTest {
 
   @Test
   void valuesBetweenAreInterpolated() {
-    RgbImage found = decode(Overlay.png(grey(1, 3), new float[] {0, 1}, 1, 2));
+    RgbImage found = CloseImages.decode(Overlay.png(grey(1, 3), new float[] {0, 1}, 1, 2));
 
     // Value 0.5: green (0.5, 1, 0.5), opaque by 0.5 to the power of 0.7.
     double opacity = Math.pow(0.5, 0.7);
@@ -74,7 +54,7 @@ class OverlayTest {
   @Test
   void aMapOfOneValueLeavesThePictureAsItIs() {
     RgbImage picture = grey(5, 4);
-    assertThat(decode(Overlay.png(picture, new float[4], 2, 2)).pixels())
+    assertThat(CloseImages.decode(Overlay.png(picture, new float[4], 2, 2)).pixels())
         .isEqualTo(picture.pixels());
   }
 

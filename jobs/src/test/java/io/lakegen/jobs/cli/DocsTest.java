@@ -141,12 +141,18 @@ class DocsTest {
     assertThat(found).as(page.toString()).isEqualTo(expected);
   }
 
-  private static List<Path> pages() throws IOException {
+  /** README and its like, and all of docs. */
+  static List<Path> pages() throws IOException {
     try (Stream<Path> docs = Files.walk(DOCS)) {
       return Stream.concat(
-              Stream.of("README.md", "CONTRIBUTING.md", "model-export/README.md")
+              Stream.of(
+                      "README.md",
+                      "CONTRIBUTING.md",
+                      "airflow-dags/README.md",
+                      "model-export/README.md")
                   .map(ROOT::resolve),
               docs.filter(p -> p.toString().endsWith(".md")))
+          .sorted()
           .toList();
     }
   }

@@ -15,7 +15,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -43,21 +42,13 @@ class DocumentedCommandsTest {
 
   private static List<Arguments> commands() throws IOException {
     List<Arguments> found = new ArrayList<>();
-    try (Stream<Path> docs = Files.walk(ROOT.resolve("docs"))) {
-      for (Path page :
-          Stream.concat(
-                  Stream.of("README.md", "airflow-dags/README.md", "model-export/README.md")
-                      .map(ROOT::resolve),
-                  docs.filter(p -> p.toString().endsWith(".md")))
-              .sorted()
-              .toList()) {
-        Matcher commands = COMMAND.matcher(Files.readString(page));
-        while (commands.find()) {
-          String command = commands.group(1).replaceAll("\\\\\\R", " ").replaceAll(" #.*", "");
-          // A form to fill in is no command.
-          if (!command.matches(".*(\\[|<|\\.\\.\\.).*")) {
-            found.add(arguments(ROOT.relativize(page).toString(), words(command)));
-          }
+    for (Path page : DocsTest.pages()) {
+      Matcher commands = COMMAND.matcher(Files.readString(page));
+      while (commands.find()) {
+        String command = commands.group(1).replaceAll("\\\\\\R", " ").replaceAll(" #.*", "");
+        // A form to fill in is no command.
+        if (!command.matches(".*(\\[|<|\\.\\.\\.).*")) {
+          found.add(arguments(ROOT.relativize(page).toString(), words(command)));
         }
       }
     }
