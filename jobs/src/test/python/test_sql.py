@@ -147,16 +147,20 @@ def test_ai_match_scores_a_picture_and_a_text(spark: SparkSession) -> None:
 
 
 def test_ai_encode_and_ai_decode_are_each_others_inverse(spark: SparkSession) -> None:
-    rows = spark.sql("""
-        SELECT ai_encode(image, vae) AS latents, ai_encode(ai_decode(ai_encode(image, vae), vae), vae) AS again
+    vae = "'sample-data/models/fashion-vae'"
+    rows = spark.sql(f"""
+        SELECT ai_encode(image, {vae}) AS latents,
+               ai_encode(ai_decode(ai_encode(image, {vae}), {vae}), {vae}) AS again
         FROM (SELECT ai_sample(seed, label, 'sample-data/models/fashion-gan') AS image
-              FROM json.`sample-data/prompts/seeds.jsonl`)""".replace("vae", "'sample-data/models/fashion-vae'")).collect()
+              FROM json.`sample-data/prompts/seeds.jsonl`)""").collect()
     latents, again = (np.array([row[i] for row in rows]) for i in range(2))
     assert len(rows) > 10
     own = np.linalg.norm(latents - again, axis=1)
     others = np.linalg.norm(latents[:, None] - latents, axis=2)
     np.fill_diagonal(others, np.inf)
-    print(f"latents of the decoded picture: {own.mean():.2f} away; the nearest other picture's: {others.min(1).mean():.2f}")
+    print(
+        f"latents after a round trip: {own.mean():.2f} away; of the nearest other picture: {others.min(1).mean():.2f}"
+    )
     assert np.median(own) < np.median(others.min(axis=1))
 
 
@@ -202,9 +206,8 @@ def test_a_wrong_call_is_an_analysis_exception(spark: SparkSession) -> None:
 
 
 def test_functions_describe_themselves(spark: SparkSession) -> None:
-    names = [row.function for row in spark.sql("SHOW USER FUNCTIONS LIKE 'ai_*'").collect()]
-    names = names or [row.function for row in spark.sql("SHOW FUNCTIONS LIKE 'ai_*'").collect()]
-    print(names)
+    names = [row.function for row in spark.sql("SHOW FUNCTIONS LIKE 'ai_*'").collect()]
+    assert len(names) == 12
     for name in names:
         said = "\n".join(row[0] for row in spark.sql(f"DESCRIBE FUNCTION EXTENDED {name}").collect())
         assert f"{name}(" in said

@@ -148,9 +148,7 @@ final class Page {
     html.append(Html.tile(Values.tenths(seconds) + " s", "in chunks", ""))
         .append(
             Html.tile(
-                Values.tenths(counts.input() / Math.max(seconds, 1e-3)),
-                "rows per second",
-                ""))
+                Values.tenths(counts.input() / Math.max(seconds, 1e-3)), "rows per second", ""))
         .append("</div>\n");
     soft(
         String.format(
