@@ -104,7 +104,6 @@ def prepare(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     make_models(folder)
     make_rows(folder)
-    sys.path.insert(0, str(ROOT / "bench"))
     from caption_transformers import save_photos, sizes
 
     save_photos(folder / "photographs", sizes(PHOTOS))

@@ -84,9 +84,9 @@ public final class UnderstandBench {
       throws Exception {
     JsonNode before = transformers(name, 0, rows / 2);
     // Both sides have done a first batch before the clock starts.
-    run(job, "--limit", Integer.toString(PHOTO_BATCH));
-    String[] output = new String[1];
-    Spent spent = Spent.by(() -> output[0] = run(job));
+    run(job, output(), "--limit", Integer.toString(PHOTO_BATCH));
+    String output = output();
+    Spent spent = Spent.by(() -> run(job, output));
     JsonNode after = transformers(name, rows / 2, rows);
     double reference = before.path("seconds").asDouble() + after.path("seconds").asDouble();
     double cpu = before.path("cpuSeconds").asDouble() + after.path("cpuSeconds").asDouble();
@@ -95,17 +95,18 @@ public final class UnderstandBench {
     report.figure(figure + "_transformers_rows_per_second", rows / reference);
     report.figure(figure + "_over_transformers", reference / spent.seconds());
     report.figure(figure + "_over_transformers_cpu_seconds", cpu / spent.cpuSeconds());
-    report.figure(figure + "_agreement", agreement(output[0], key, column, before, after) / rows);
+    report.figure(figure + "_agreement", agreement(output, key, column, before, after) / rows);
   }
 
-  /** Runs a job and returns its output. */
-  private static String run(List<String> job, String... more) throws Exception {
-    String output = FOLDER.resolve("out-" + UUID.randomUUID()).toString();
+  private static String output() {
+    return FOLDER.resolve("out-" + UUID.randomUUID()).toString();
+  }
+
+  private static void run(List<String> job, String output, String... more) {
     List<String> words = new ArrayList<>(job);
     words.addAll(List.of("--output", output));
     words.addAll(List.of(more));
     LocalJob.run(words.toArray(String[]::new));
-    return output;
   }
 
   private static JsonNode transformers(String name, int from, int to) throws Exception {

@@ -203,7 +203,8 @@ public final class InputReader {
       // What an earlier job made is in folders by its runs and chunks, which are no data.
       boolean isLayout = isOutput && (name.equals("run_id") || name.equals("chunk"));
       if (!own.contains(name) && !isLayout) {
-        schema = schema.add(ofFolder(new StructField(name, DataTypes.StringType, true, null)));
+        schema =
+            schema.add(ofFolder(DataTypes.createStructField(name, DataTypes.StringType, true)));
       }
     }
     return schema;

@@ -4,6 +4,7 @@ import io.lakegen.problem.Problems;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.AnalysisException;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
@@ -43,36 +44,32 @@ public record InputTable(String location, StructType schema, long files) {
       problems.add("input-table", name, "a table of the session's catalogue; " + e.getMessage());
       return Optional.empty();
     }
+    String found = "a " + plan.nodeName();
     if (plan instanceof LogicalRelation table
-        && table.relation() instanceof HadoopFsRelation relation
-        // Delta's is a subclass: rows of its files may be deleted.
-        && relation.fileFormat().getClass() == ParquetFileFormat.class
-        && relation.location().rootPaths().size() == 1) {
-      List<String> folders = List.of(relation.partitionSchema().fieldNames());
-      return Optional.of(
-          new InputTable(
-              relation.location().rootPaths().head().toString(),
-              new StructType(
-                  Stream.of(relation.schema().fields())
-                      .map(f -> folders.contains(f.name()) ? InputReader.ofFolder(f) : f)
-                      .toArray(StructField[]::new)),
-              relation.location().inputFiles().length));
+        && table.relation() instanceof HadoopFsRelation relation) {
+      List<Path> roots = CollectionConverters.asJava(relation.location().rootPaths());
+      // Delta's is a subclass: rows of its files may be deleted.
+      if (relation.fileFormat().getClass() == ParquetFileFormat.class && roots.size() == 1) {
+        return Optional.of(of(relation, roots.get(0)));
+      }
+      found = relation.fileFormat() + " files in " + roots;
     }
     problems.add(
         "input-table",
-        name + " is " + words(plan),
+        name + " is " + found,
         EXPECTED + "CREATE TABLE copy USING parquet AS SELECT * FROM " + name + " makes one");
     return Optional.empty();
   }
 
-  private static String words(LogicalPlan plan) {
-    if (plan instanceof LogicalRelation table
-        && table.relation() instanceof HadoopFsRelation relation) {
-      return relation.fileFormat()
-          + " files in "
-          + CollectionConverters.asJava(relation.location().rootPaths());
-    }
-    return "a " + plan.nodeName();
+  private static InputTable of(HadoopFsRelation relation, Path root) {
+    List<String> folders = List.of(relation.partitionSchema().fieldNames());
+    return new InputTable(
+        root.toString(),
+        new StructType(
+            Stream.of(relation.schema().fields())
+                .map(f -> folders.contains(f.name()) ? InputReader.ofFolder(f) : f)
+                .toArray(StructField[]::new)),
+        relation.location().inputFiles().length);
   }
 
   /** A folder may hold files that the catalogue does not know of. */
