@@ -138,19 +138,23 @@ public record DiffusionSpec(List<StageSpec> stages) {
     section.keys("stages");
     List<StageSpec> stages = new ArrayList<>();
     for (PackSection stage : section.sections("stages")) {
-      stages.add(StageSpec.read(stage));
+      StageSpec read = StageSpec.read(stage);
       // What other conditions are made of comes with the rows, which no stage but an only one sees.
-      if (!List.of(Condition.lowResolution).containsAll(stages.get(stages.size() - 1).conditions())
-          || (stages.size() == 1 && stage.has("conditions"))) {
-        stage.problem("conditions", "lowResolution, of a stage that follows another");
+      boolean follows = !stages.isEmpty();
+      if (!(follows ? List.of(Condition.lowResolution) : List.of())
+          .containsAll(read.conditions())) {
+        stage.problem(
+            "conditions", read.conditions(), "lowResolution, of a stage that follows another");
       }
+      stages.add(read);
     }
     List<Kind> kinds = stages.stream().map(StageSpec::kind).toList();
     if (stages.isEmpty()
         || kinds.stream().filter(k -> k == Kind.base).count() != 1
         || !kinds.stream().sorted().toList().equals(kinds)
         || !stages.get(stages.size() - 1).pictures()) {
-      section.problem("stages", "prior, base, superResolution in this order, one of them base");
+      section.problem(
+          "stages", kinds, "prior, base, superResolution in this order, one of them base");
     }
     return new DiffusionSpec(stages.isEmpty() ? List.of(StageSpec.only(section)) : stages);
   }

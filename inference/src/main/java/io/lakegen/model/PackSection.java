@@ -262,9 +262,9 @@ public final class PackSection {
         .toList();
   }
 
-  /** Adds a problem with a value. */
-  public void problem(String key, String expected) {
-    fail(key, node.path(key), expected);
+  /** Adds a problem with a value of several keys, or of what was made of it. */
+  public void problem(String key, Object found, String expected) {
+    problems.add(prefix + key, found, expected);
   }
 
   private void fail(String key, JsonNode value, String expected) {
