@@ -388,9 +388,7 @@ class Unclip(Cascade):
         stages = [
             Prior(_scheduler(source, "prior_scheduler"), prior),
             Decoder(_scheduler(source, "decoder_scheduler"), decoder, project, prior),
-            UnclipSuperResolution(
-                _scheduler(source, "super_res_scheduler"), first, last, decoder.config.sample_size
-            ),
+            UnclipSuperResolution(_scheduler(source, "super_res_scheduler"), first, last, decoder.config.sample_size),
         ]
         text = _ClipText(text, tokenizer.eos_token_id)
         return cls(text, stages, request.dtype, tokenizer, tokenizer.model_max_length)
