@@ -11,11 +11,12 @@ first stage's conditions are those of the texts. A sample is `vector` numbers, a
 -1..1 of `latents.channels` channels, smaller than the one that is asked for by `latents.scale`. `last` is the STAGE of
 the last step, where that is another one.
 
-With `lowResolution` among a stage's `conditions`, the last of them is an image float32 [B, 3, h, w], to which the caller
-adds noise of `lowResolutionScheduler`, and float32 [B], the training timestep of the noise, follows.
+With `lowResolution` among a stage's `conditions`, the last of them is an image float32 [B, 3, h, w], to which the
+caller adds noise of `lowResolutionScheduler`, and float32 [B], the training timestep of the noise, follows.
 """
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -144,7 +145,7 @@ class Cascade(Family):
         self.tokenizer = tokenizer
         self.context = context
         sides = [stage.side for stage in stages if stage.side]
-        if any(large % small for small, large in zip(sides, sides[1:], strict=False)):
+        if any(large % small for small, large in itertools.pairwise(sides)):
             raise ValueError(f"sample_size: {sides} (expected: each a multiple of the one before)")
 
     @staticmethod
