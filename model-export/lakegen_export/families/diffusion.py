@@ -505,27 +505,3 @@ class _Call(torch.nn.Module):
 
     def forward(self, values):
         return tuple(value.float() for value in self.call(values))
-
-
-PIPELINES: tuple[type[StableDiffusion], ...] = (
-    StableDiffusion,
-    StableDiffusionXl,
-    StableDiffusion3,
-    ControlNet,
-    Upscaler,
-)
-
-_PARTS = {
-    *("text_encoder", "text_encoder_2", "text_encoder_3", "unet", "transformer", "vae", "vqvae"),
-    *("controlnet", "low_res_scheduler"),
-}
-
-
-def recognise(index: dict) -> str:
-    """The name of the family that serves a pipeline by its `model_index.json`; ValueError where there is none."""
-    kinds = {part: kind[1] for part, kind in index.items() if part in _PARTS and kind[1] is not None}
-    for family in PIPELINES:
-        if family.parts == kinds:
-            return family.name
-    expected = " or ".join(f"{family.name} with {', '.join(family.parts)}" for family in PIPELINES)
-    raise ValueError(f"{index['_class_name']}: {kinds} (expected: {expected})")

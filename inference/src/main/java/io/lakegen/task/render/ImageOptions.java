@@ -96,12 +96,16 @@ record ImageOptions(
   void check(DiffusionSpec.Latents latents, SchedulerConfig scheduler, Problems problems) {
     latents.checkSide("height", height, problems);
     latents.checkSide("width", width, problems);
-    if (numInferenceSteps < 1 || numInferenceSteps > scheduler.maxSteps()) {
-      problems.add(
-          Render.NUM_INFERENCE_STEPS.name(), numInferenceSteps, "1 to " + scheduler.maxSteps());
-    }
+    checkSteps(Render.NUM_INFERENCE_STEPS.name(), numInferenceSteps, scheduler, problems);
     if (!Double.isFinite(guidanceScale)) {
       problems.add(Render.GUIDANCE_SCALE.name(), guidanceScale, "a number");
+    }
+  }
+
+  /** Checks a number of steps. */
+  static void checkSteps(String key, int steps, SchedulerConfig scheduler, Problems problems) {
+    if (steps < scheduler.minSteps() || steps > scheduler.maxSteps()) {
+      problems.add(key, steps, scheduler.minSteps() + " to " + scheduler.maxSteps());
     }
   }
 
