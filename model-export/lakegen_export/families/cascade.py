@@ -289,6 +289,7 @@ class Decoder(Stage):
     kind: ClassVar[str] = "base"
     name: ClassVar[str] = "decoder"
     texts: ClassVar[int] = 3
+    defaults: ClassVar[dict[str, float]] = {"steps": 25, "guidanceScale": 8.0}
 
     def __init__(
         self, scheduler: dict, model: UNet2DConditionModel, project: UnCLIPTextProjModel, prior: PriorTransformer
@@ -410,6 +411,7 @@ class PixelUnet(Stage):
 
     kind: ClassVar[str] = "base"
     name: ClassVar[str] = "base"
+    defaults: ClassVar[dict[str, float]] = {"steps": 100, "guidanceScale": 7.0}
 
     def __init__(self, scheduler: dict, model: UNet2DConditionModel):
         super().__init__(scheduler)

@@ -132,7 +132,8 @@ public record DiffusionSpec(List<StageSpec> stages) {
   /** Reads and checks the section. */
   public static DiffusionSpec read(PackSection section) {
     if (!section.has("stages")) {
-      section.keys("scheduler", "lowResolutionScheduler", "latents", "conditions");
+      section.keys(
+          "scheduler", "lowResolutionScheduler", "latents", "conditions", "steps", "guidanceScale");
       return new DiffusionSpec(List.of(StageSpec.only(section)));
     }
     section.keys("stages");

@@ -22,7 +22,7 @@ import java.util.OptionalDouble;
  * @param latents of a sample that is an image or its latents
  * @param vector numbers of a sample that is an embedding; 0 for others
  * @param conditions what the denoiser takes after latents, time and texts, in this order
- * @param steps if nobody says how many; not read of {@link Kind#base}
+ * @param steps if nobody says how many
  * @param guidanceScale likewise; empty for a stage that knows no guidance
  * @param noiseLevel likewise, of the noise that is added to pictures to enlarge
  */
@@ -38,6 +38,11 @@ public record StageSpec(
     int steps,
     OptionalDouble guidanceScale,
     int noiseLevel) {
+  /** What most pipelines of diffusers do; packs of models with other habits say so. */
+  private static final int STEPS = 50;
+
+  private static final double GUIDANCE_SCALE = 7.5;
+
   public StageSpec {
     scheduler = Map.copyOf(scheduler);
     lowResolutionScheduler = Map.copyOf(lowResolutionScheduler);
@@ -85,8 +90,8 @@ public record StageSpec(
         section.section("latents").map(Latents::read).orElse(Latents.NONE),
         0,
         section.constants("conditions", Condition.class),
-        1,
-        OptionalDouble.of(1),
+        section.has("steps") ? section.positive("steps") : STEPS,
+        OptionalDouble.of(section.number("guidanceScale", GUIDANCE_SCALE)),
         0);
   }
 
@@ -116,9 +121,9 @@ public record StageSpec(
         vector ? Latents.NONE : section.section("latents").map(Latents::read).orElse(Latents.NONE),
         vector ? section.positive("vector") : 0,
         section.constants("conditions", Condition.class),
-        kind == Kind.base ? 1 : section.positive("steps"),
+        section.positive("steps"),
         kind == Kind.base || section.has("guidanceScale")
-            ? OptionalDouble.of(section.number("guidanceScale", 1))
+            ? OptionalDouble.of(section.number("guidanceScale", GUIDANCE_SCALE))
             : OptionalDouble.empty(),
         section.has("noiseLevel") ? section.positive("noiseLevel") : 0);
   }

@@ -1,7 +1,9 @@
 package io.lakegen.task.render;
 
 import io.lakegen.diffusion.DiffusionSpec;
+import io.lakegen.diffusion.ImageRequest;
 import io.lakegen.diffusion.SchedulerConfig;
+import io.lakegen.diffusion.StageSpec;
 import io.lakegen.model.PackSpec;
 import io.lakegen.problem.Problems;
 import io.lakegen.task.OptionValues;
@@ -23,16 +25,16 @@ import java.nio.charset.StandardCharsets;
 record ImageOptions(
     String negativePrompt, int height, int width, int numInferenceSteps, double guidanceScale) {
   /** Those of all rows that override nothing. */
-  static ImageOptions of(OptionValues options, PackSpec pack) {
-    PackSpec.Image size = pack.image().orElseThrow();
+  static ImageOptions of(OptionValues options, PackSpec.Image size, StageSpec base) {
+    ImageRequest.Way way = StageOptions.way(base, options);
     Integer height = options.get(Render.HEIGHT);
     Integer width = options.get(Render.WIDTH);
     return new ImageOptions(
         options.get(Render.NEGATIVE_PROMPT),
         height == null ? size.height() : height,
         width == null ? size.width() : width,
-        options.get(Render.NUM_INFERENCE_STEPS),
-        options.get(Render.GUIDANCE_SCALE));
+        way.steps(),
+        way.guidanceScale());
   }
 
   /** These options with what a row overrides. */

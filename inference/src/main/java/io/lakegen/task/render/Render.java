@@ -58,13 +58,14 @@ public record Render() implements TaskDefinition {
               + " follow: edges, depths, poses, as the model was trained with.");
 
   static final Option<Integer> NUM_INFERENCE_STEPS =
-      Option.ofInt("num-inference-steps", 50, "Steps from noise to image.");
+      Option.ofInt("num-inference-steps", null, "Steps from noise to image.")
+          .defaultsTo("the model's own, mostly 50");
 
   static final Option<Double> GUIDANCE_SCALE =
       Option.ofDouble(
-          "guidance-scale",
-          7.5,
-          "Weight of the prompt; 1 or less renders without guidance, in half the time.");
+              "guidance-scale",
+              "Weight of the prompt; 1 or less renders without guidance, in half the time.")
+          .defaultsTo("the model's own, mostly 7.5");
 
   static final Option<String> NEGATIVE_PROMPT =
       Option.ofText("negative-prompt", "", "TEXT", "What guidance leads away from.");
@@ -305,7 +306,7 @@ public record Render() implements TaskDefinition {
         SchedulerConfig.of(
             scheduler.get(), spec.base().scheduler(), options.get(USE_KARRAS_SIGMAS), problems);
     StageOptions.check(options, spec, config, problems);
-    ImageOptions image = ImageOptions.of(options, pack);
+    ImageOptions image = ImageOptions.of(options, pack.image().get(), spec.base());
     image.check(spec.latents(), config, problems);
     if (fromImages) {
       image.checkStrength(strength(options), problems);

@@ -71,8 +71,8 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
     this.options = options;
     this.budget = budget;
     this.spec = model.pack().spec();
-    this.defaults = ImageOptions.of(options, spec);
     this.diffusion = spec.section(Render.PACK_TASK, DiffusionSpec::read);
+    this.defaults = ImageOptions.of(options, spec.image().orElseThrow(), diffusion.base());
     this.schedulerName = Render.scheduler(options, diffusion).orElseThrow();
     Problems problems = new Problems();
     this.scheduler =

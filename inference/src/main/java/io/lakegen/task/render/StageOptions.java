@@ -57,8 +57,8 @@ final class StageOptions {
     };
   }
 
-  /** The way through a stage that is not of {@link Kind#base}. */
-  private static ImageRequest.Way way(StageSpec stage, OptionValues options) {
+  /** The way through a stage: what was asked for, or the model's own. */
+  static ImageRequest.Way way(StageSpec stage, OptionValues options) {
     Integer steps = options.get(steps(stage.kind()));
     Double scale = options.get(guidanceScale(stage.kind()));
     double own = stage.guidanceScale().orElse(1);
