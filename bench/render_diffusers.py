@@ -32,7 +32,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, PreTrainedTokenizerFast
 
 SIZE, STEPS, GUIDANCE, BATCH = 256, 10, 7.5, 4
-PROMPTS = 16
+PROMPTS = 8
 WORDS = 1000
 LENGTH = 77
 

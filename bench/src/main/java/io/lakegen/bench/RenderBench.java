@@ -11,13 +11,13 @@ import org.apache.spark.sql.classic.SparkSession;
 
 /**
  * The render job beside diffusers, in turns: a Stable Diffusion with half the channels and random
- * weights (see {@code bench/render_diffusers.py}), 16 prompts, 256 x 256 pixels, 10 steps of DDIM,
+ * weights (see {@code bench/render_diffusers.py}), 8 prompts, 256 x 256 pixels, 10 steps of DDIM,
  * guidance, batches of 4, all cores (the job has a task on each, diffusers a thread); the job in
  * float32 and with a bfloat16 pack, diffusers in float32. Then the job alone with an unCLIP of
  * three stages, for the share of the time in which a model runs. {@code ./lakegen bench render}
  */
 public final class RenderBench {
-  private static final int IMAGES = 16;
+  private static final int IMAGES = 8;
 
   private final Path folder = Path.of(".lakegen/bench/render").toAbsolutePath();
   private final Path outputs = Path.of(".lakegen/bench/render-output").toAbsolutePath();
