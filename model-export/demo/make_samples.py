@@ -1,5 +1,6 @@
-"""Writes the samples of the demo: sample-data/prompts (words, emoji names, seeds), sample-data/text/definitions.jsonl,
-sample-data/images (emoji with names, emoji with groups, photographs, broken pictures) and sample-data/clips.
+"""Writes the samples of the demo: sample-data/prompts (words, emoji names, repairs, seeds), definitions.jsonl of
+sample-data/text, sample-data/images (emoji with names, emoji with groups, masks, photographs, broken pictures) and
+sample-data/clips.
 
 The same arguments give the same files. The figures of the demo packs are measured on all held-out words and pictures;
 the samples here are a part of them, chosen by hash.
@@ -28,7 +29,7 @@ import train_groups
 import train_topics
 import wordnet
 from packages import bucket, fetch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parents[2]
 BLUNT = re.compile("sex|coitus")
@@ -39,6 +40,10 @@ PHOTOGRAPHS = {
     "coffee.png": "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
     "rocket.jpg": "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
 }
+
+
+MASKS = {"top.png": (0, 0, 63, 31), "right.png": (32, 0, 63, 63), "middle.png": (16, 16, 47, 47)}
+"""The corners of what is painted anew in pictures of 64 pixels."""
 
 
 def chosen(values: Iterable[str], count: int) -> list[str]:
@@ -101,6 +106,22 @@ def write_emoji(cache: Path, folder: Path) -> None:
         shutil.copyfile(package / "img" / "google" / "64" / file, folder / "emoji" / file)
     lines = [json.dumps({"file": f"emoji/{file}", "name": names[file]}) for file in sorted(files)]
     (folder / "names.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_masks(images: Path, prompts: Path) -> None:
+    """Masks, white where a picture is painted anew, and held-out emoji with a mask and their name in repairs.jsonl."""
+    (images / "masks").mkdir(parents=True)
+    for name, box in MASKS.items():
+        mask = Image.new("L", (64, 64))
+        ImageDraw.Draw(mask).rectangle(box, fill=255)
+        mask.save(images / "masks" / name, optimize=True)
+    names = {line["file"]: line["name"] for line in map(json.loads, (images / "names.jsonl").read_text().splitlines())}
+    lines = []
+    for number, file in enumerate(chosen(names, 8)):
+        mask = f"../images/masks/{list(MASKS)[number % len(MASKS)]}"
+        line = {"id": f"r{number + 1}", "prompt": names[file], "picture": f"../images/{file}", "mask": mask}
+        lines.append(json.dumps(line))
+    (prompts / "repairs.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def groups(samples: list[train_groups.Sample]) -> list[dict]:
@@ -210,7 +231,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     images = options.out / "images"
-    for part in ("emoji", "groups", "photos", "broken"):
+    for part in ("emoji", "groups", "masks", "photos", "broken"):
         shutil.rmtree(images / part, ignore_errors=True)
     write_prompts(options.cache, options.out / "prompts")
     write_pictures(options.cache, options.out / "prompts")
@@ -219,6 +240,7 @@ def main() -> None:
     write_clips(options.cache, options.out / "clips")
     write_definitions(options.cache, options.out / "text")
     write_emoji(options.cache, images)
+    write_masks(images, options.out / "prompts")
     write_groups(options.cache, images)
     photos = photographs(options.cache)
     write_files(images / "photos", photos)
