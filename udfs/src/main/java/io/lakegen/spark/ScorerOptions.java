@@ -5,6 +5,7 @@ import io.lakegen.task.Budget;
 import io.lakegen.task.Option;
 import java.time.Duration;
 import java.util.List;
+import java.util.stream.Collectors;
 
 /** The options that jobs and SQL functions have in common. */
 public final class ScorerOptions {
@@ -45,8 +46,15 @@ public final class ScorerOptions {
 
   /** The batch budget of a task, with its unit and defaults. */
   public static Option<Long> batchBudget(Budget.Unit unit) {
-    return batchBudget(
-        unit.counts(), String.format("%,d on CPUs, %,d on GPUs", unit.cpu(), unit.gpu()));
+    String cpu =
+        unit.tried().isEmpty()
+            ? String.format("%,d", unit.cpu())
+            : "the fastest of "
+                + unit.tried().stream()
+                    .map(tried -> String.format("%,d", tried))
+                    .collect(Collectors.joining(", "))
+                + ", found in the first batches,";
+    return batchBudget(unit.counts(), String.format("%s on CPUs, %,d on GPUs", cpu, unit.gpu()));
   }
 
   private static Option<Long> batchBudget(String counts, String defaults) {
