@@ -25,7 +25,7 @@ public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens,
    */
   public static final Budget.Unit BUDGET =
       new Budget.Unit(
-          "tokens in a batch, padding counted", 1_024, 65_536, List.of(512L, 1_024L, 2_048L));
+          "tokens in a batch, padding counted", 512, 65_536, List.of(256L, 512L, 1_024L, 2_048L));
 
   /** Stays the caller's to close. */
   protected final LoadedModel model;
