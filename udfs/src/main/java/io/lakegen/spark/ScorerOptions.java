@@ -5,7 +5,6 @@ import io.lakegen.task.Budget;
 import io.lakegen.task.Option;
 import java.time.Duration;
 import java.util.List;
-import java.util.stream.Collectors;
 
 /** The options that jobs and SQL functions have in common. */
 public final class ScorerOptions {
@@ -48,13 +47,11 @@ public final class ScorerOptions {
   public static Option<Long> batchBudget(Budget.Unit unit) {
     String cpu =
         unit.tried().isEmpty()
-            ? String.format("%,d", unit.cpu())
-            : "the fastest of "
-                + unit.tried().stream()
-                    .map(tried -> String.format("%,d", tried))
-                    .collect(Collectors.joining(", "))
-                + ", found in the first batches,";
-    return batchBudget(unit.counts(), String.format("%s on CPUs, %,d on GPUs", cpu, unit.gpu()));
+            ? String.format("%,d on CPUs, ", unit.cpu())
+            : String.format(
+                "on CPUs whichever is fastest from %,d to %,d, measured in the first batches; ",
+                unit.tried().get(0), unit.tried().get(unit.tried().size() - 1));
+    return batchBudget(unit.counts(), String.format("%s%,d on GPUs", cpu, unit.gpu()));
   }
 
   private static Option<Long> batchBudget(String counts, String defaults) {
