@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 KINDS = (
     ("PyTorch", torch.float32),
-    ("PyTorch", torch.bfloat16),
     ("OnnxRuntime", torch.float32),
+    ("PyTorch", torch.bfloat16),
     ("OnnxRuntime", torch.int8),
 )
+"""The most exact ones first."""
+
+GAIN = 1.1
+"""How many times as fast a less exact dtype must be."""
+
 COSINE = 0.995
 """The lowest that bfloat16 may have to the float32 reference; int8 has a bar of its own."""
 
@@ -32,7 +37,7 @@ SECONDS = 2.0
 def fastest(family: Family, request: "Request", report: Callable[[str], None]) -> tuple[str, torch.dtype]:
     """Engine and dtype of the fastest graphs that equal the reference and keep the cosine; says what each has.
 
-    The family is left in this dtype.
+    A less exact dtype must be faster by `GAIN`. The family is left in the chosen one.
     """
     speeds: dict[tuple[str, torch.dtype], float] = {}
     for engine, dtype in _kinds(family, request):
@@ -52,7 +57,11 @@ def fastest(family: Family, request: "Request", report: Callable[[str], None]) -
             speeds[engine, dtype] = speed
     if not speeds:
         raise ValueError("dtype: auto (expected: a model that equals its reference in float32 or bfloat16)")
-    engine, family.dtype = max(speeds, key=lambda kind: speeds[kind])
+    best, *others = speeds
+    for kind in others:
+        if speeds[kind] > speeds[best] * (1 if kind[1] == best[1] else GAIN):
+            best = kind
+    engine, family.dtype = best
     report(f"dtype: {str(family.dtype).removeprefix('torch.')}, {engine}")
     return engine, family.dtype
 

@@ -105,11 +105,19 @@ def test_products_of_eight_bits_stay_within_sixteen():
     assert scales.dtype == np.float32
 
 
-def test_auto_measures_int8_too(source, tmp_path, capsys, monkeypatch):
-    speeds = iter([100.0, 90.0, 110.0, 250.0])
-    monkeypatch.setattr(measure, "rows_per_second", lambda *_: next(speeds))
+@pytest.mark.parametrize(
+    ("speeds", "chosen"),
+    [
+        ([100, 110, 90, 250], "int8, OnnxRuntime"),
+        ([100, 110, 240, 250], "bfloat16, PyTorch"),
+        ([100, 105, 110, 115], "float32, OnnxRuntime"),
+    ],
+)
+def test_auto_measures_int8_too(source, tmp_path, capsys, monkeypatch, speeds, chosen):
+    rates = iter(speeds)
+    monkeypatch.setattr(measure, "rows_per_second", lambda *_: next(rates))
     assert command.main(["--model", str(source("bert")), "--out", str(tmp_path / "pack"), "--dtype", "auto"]) == 0
     said = capsys.readouterr().out
-    assert "float32, OnnxRuntime: 110 rows/s of the model graph, lowest cosine 1.000000" in said
-    assert "int8, OnnxRuntime: 250 rows/s of the model graph, mean cosine 0.99" in said
-    assert "dtype: int8, OnnxRuntime" in said
+    assert f"float32, OnnxRuntime: {speeds[1]} rows/s of the model graph, lowest cosine 1.000000" in said
+    assert f"int8, OnnxRuntime: {speeds[3]} rows/s of the model graph, mean cosine 0.99" in said
+    assert f"dtype: {chosen}" in said
