@@ -23,9 +23,13 @@ public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens,
    * On CPUs small batches stay in the caches, and which is the fastest depends on the model, its
    * dtype and the machine; a GPU wants the thousands that fill it.
    */
-  public static final Budget.Unit BUDGET =
+  static final Budget.Unit BUDGET =
       new Budget.Unit(
           "tokens in a batch, padding counted", 512, 65_536, List.of(256L, 512L, 1_024L, 2_048L));
+
+  static final int WINDOW_ROWS = 4096;
+
+  static final int MIN_TASK_ROWS = 32;
 
   /** Stays the caller's to close. */
   protected final LoadedModel model;
