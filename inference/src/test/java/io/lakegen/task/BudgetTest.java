@@ -98,6 +98,16 @@ class BudgetTest {
   }
 
   @Test
+  void whatTheUserNamesIsNotMeasured() {
+    Budget budget = new Budget(7);
+    assertThat(budget).hasToString("7");
+    for (int i = 0; i < 1000; i++) {
+      budget.ran(7, 10_000, i);
+    }
+    assertThat(budget.current()).isEqualTo(7);
+  }
+
+  @Test
   void theDefaultIsOneOfThoseThatAreTried() {
     assertThatThrownBy(() -> new Budget.Unit("rows", 16, 128, List.of(8L, 32L)))
         .isInstanceOf(IllegalArgumentException.class)
