@@ -1,12 +1,15 @@
 """The Python side of `./lakegen bench embed`.
 
     python embed_peers.py make FOLDER PACK      the pack's weights as a Hugging Face model, and as a bfloat16 pack
-    python embed_peers.py time FOLDER PACK PACK_INT8 CORPUS THREADS
+    python embed_peers.py time FOLDER PACK CORPUS THREADS
 
-`time` embeds the texts with sentence-transformers and with OpenVINO in every precision that they have, sorted by
-length as both recommend, and prints rows per second without loading, compiling or a first round that warms up.
+`make` also quantises the ONNX file in the two ways of onnxruntime.quantization, for OpenVINO: activations scaled as
+they come, or once, by sample texts. `time` embeds a part of the texts with sentence-transformers and with OpenVINO in
+every precision that they have, sorted by length as both recommend, and prints rows per second without loading,
+compiling or a first round that warms up.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -23,15 +26,20 @@ import torch
 from lakegen_export.export import Request, export
 from lakegen_export.families.encoder import Pooling as Pooled
 from onnx import numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, quantize_dynamic, quantize_static
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import Normalize, Pooling, Transformer
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
+ROOT = Path(__file__).resolve().parents[1]
 MAX_LENGTH = 256
 BATCHES = (32, 64)  # rows of sentence-transformers, whose default is 32
 BUDGETS = (512, 2048)  # tokens of OpenVINO
+PART = 3  # of so many texts one is taken
+LEAST_COSINE = 0.98  # of vectors to float32's, that count as the same work
+SAMPLES = 200  # texts by which activations are scaled
 
 
 def only(folder: Path, pattern: str) -> Path:
@@ -67,13 +75,38 @@ def bert(file: Path) -> BertModel:
     return model
 
 
+def tokenizer_of(pack: Path) -> Tokenizer:
+    tokenizer = Tokenizer.from_file(str(only(pack, "*-tokenizer.json")))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_LENGTH)
+    return tokenizer
+
+
+class Samples(CalibrationDataReader):
+    """Texts of the demo, one at a time."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        lines = (ROOT / "sample-data/text/texts.jsonl").read_text(encoding="utf-8").splitlines()
+        texts = [json.loads(line).get("text") for line in lines]
+        texts = [text for text in texts if isinstance(text, str) and text.strip()][:SAMPLES]
+        self.rows = iter([encoding.ids for encoding in tokenizer.encode_batch(texts)])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        row = next(self.rows, None)
+        if row is None:
+            return None
+        ids = np.array([row])
+        return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+
+
 def make(folder: Path, pack: Path) -> None:
     building = folder.with_suffix(".partial")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     bert(only(pack, "*.onnx")).save_pretrained(building / "model")
-    tokenizer = Tokenizer.from_file(str(only(pack, "*-tokenizer.json")))
-    tokenizer.no_padding()
+    tokenizer = tokenizer_of(pack)
+    quantize_dynamic(only(pack, "*.onnx"), building / "int8-dynamic.onnx", per_channel=True)
+    quantize_static(only(pack, "*.onnx"), building / "int8-static.onnx", Samples(tokenizer), per_channel=True)
     tokenizer.no_truncation()
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -141,14 +174,22 @@ class OpenVino:
         return vectors
 
 
-def measure(folder: Path, pack: Path, int8: Path, corpus: Path, threads: int) -> None:
+def measure(folder: Path, pack: Path, corpus: Path, threads: int) -> None:
     torch.set_num_threads(threads)
-    texts = [json.loads(line)["text"] for line in corpus.read_text(encoding="utf-8").splitlines()]
-    figures, vectors = {}, {}
+    texts = [json.loads(line)["text"] for line in corpus.read_text(encoding="utf-8").splitlines()][::PART]
+    figures: dict[str, float] = {}
+    reference: list[np.ndarray] = []
 
     def best(name: str, runs) -> None:
-        results = [rate(run, texts) for run in runs]
-        figures[name], vectors[name] = max(results, key=lambda r: r[0])
+        """The fastest of those that answer as the first run of all does; no figure where none does."""
+        for speed, found in (rate(run, texts) for run in runs):
+            if not reference:
+                reference.append(np.asarray(found, np.float32))
+            cosine = float((np.asarray(found, np.float32) * reference[0]).sum(1).mean())
+            if cosine < LEAST_COSINE:
+                print(f"{name}: mean cosine {cosine} (expected: at least {LEAST_COSINE}): left out", file=sys.stderr)
+            elif speed > figures.get(name, 0):
+                figures[name], figures[f"{name}_cosine"] = speed, cosine
 
     transformer = Transformer(str(folder / "model"), max_seq_length=MAX_LENGTH)
     model = SentenceTransformer(modules=[transformer, Pooling(384, "mean"), Normalize()], device="cpu")
@@ -156,20 +197,17 @@ def measure(folder: Path, pack: Path, int8: Path, corpus: Path, threads: int) ->
         model.to(getattr(torch, dtype))
         encode = [lambda some, n=n: model.encode(some, batch_size=n, show_progress_bar=False) for n in BATCHES]
         best(f"sentence_transformers_{dtype}", encode)
-    tokenizer = Tokenizer.from_file(str(only(pack, "*-tokenizer.json")))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(MAX_LENGTH)
-    for name, home, precision in (("float32", pack, "f32"), ("bfloat16", pack, "bf16"), ("int8", int8, "f32")):
-        file = only(home, "*.onnx")
-        best(f"openvino_{name}", (OpenVino(file, tokenizer, precision, threads, budget) for budget in BUDGETS))
-    # They all must have done the same work.
-    reference = np.asarray(vectors["openvino_float32"], np.float32)
-    for name, found in vectors.items():
-        cosine = float((np.asarray(found, np.float32) * reference).sum(1).mean())
-        figures[f"{name}_cosine"] = cosine
-        if cosine < 0.98:
-            raise ValueError(f"{name}: mean cosine {cosine} to OpenVINO's float32 (expected: at least 0.98)")
-    print(json.dumps(figures))
+    tokenizer = tokenizer_of(pack)
+    file, int8 = only(pack, "*.onnx"), sorted(folder.glob("int8-*.onnx"))
+    # Closing a model holds Python's lock while it waits for threads that may want it: they stay open to the end.
+    kept: list[OpenVino] = []
+    for name, files, precision in (("float32", [file], "f32"), ("bfloat16", [file], "bf16"), ("int8", int8, "f32")):
+        kinds = itertools.product(files, BUDGETS)
+        opened = [OpenVino(file, tokenizer, precision, threads, budget) for file, budget in kinds]
+        best(f"openvino_{name}", opened)
+        kept += opened
+    print(json.dumps(figures), flush=True)
+    os._exit(0)
 
 
 if __name__ == "__main__":
@@ -179,7 +217,7 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["make", folder, pack]:
             make(Path(folder), Path(pack))
-        case ["time", folder, pack, int8, corpus, threads]:
-            measure(Path(folder), Path(pack), Path(int8), Path(corpus), int(threads))
+        case ["time", folder, pack, corpus, threads]:
+            measure(Path(folder), Path(pack), Path(corpus), int(threads))
         case _:
-            sys.exit("usage: embed_peers.py make FOLDER PACK | time FOLDER PACK PACK_INT8 CORPUS THREADS")
+            sys.exit("usage: embed_peers.py make FOLDER PACK | time FOLDER PACK CORPUS THREADS")

@@ -29,7 +29,9 @@ class Request:
     dtype: torch.dtype | None = torch.float32
     """None: the fastest on this CPU."""
 
-    engine: str = "PyTorch"
+    engine: str | None = None
+    """None: the one that the dtype is for."""
+
     licence: str | None = None
     pooling: Pooling | None = None
     lora: Lora | None = None
@@ -62,7 +64,10 @@ def export(request: Request, report: Callable[[str], None] = print) -> None:
         tokenizer = source.Tokenizer.load(where, subfolder=family_class.tokenizer_folder, **options)
     family = family_class.build(request, where, tokenizer and tokenizer.tokenizer, **options)
     if request.dtype is None:
-        request = replace(request, dtype=measure.fastest(family, request.engine, report))
+        engine, dtype = measure.fastest(family, request, report)
+        request = replace(request, engine=engine, dtype=dtype)
+    elif request.engine is None:
+        request = replace(request, engine="OnnxRuntime" if request.dtype == torch.int8 else "PyTorch")
     if tokenizer is not None:
         tokenizer = tokenizer.within(family.context)
     processor = source.image_processor(where) if family.images else None
@@ -102,12 +107,19 @@ def _identify(where: str, options: dict) -> Checkpoint:
 
 
 def _check(request: Request, family: type[Family], name: str) -> None:
-    if request.engine not in family.engines:
+    if request.engine is not None and request.engine not in family.engines:
         raise ValueError(f"engine: {request.engine} (expected: {' or '.join(family.engines)} for {name})")
     if request.dtype is None and not family.measured:
         raise ValueError(f"dtype: auto (expected: one of its names for {name})")
-    if request.engine == "OnnxRuntime" and request.dtype not in (torch.float32, None):
-        raise ValueError(f"dtype: {request.dtype} (expected: float32 with OnnxRuntime)")
+    if request.engine == "OnnxRuntime" and request.dtype not in (torch.float32, torch.int8, None):
+        raise ValueError(f"dtype: {_name(request.dtype)} (expected: float32 or int8 with OnnxRuntime)")
+    if request.dtype == torch.int8:
+        if not family.int8:
+            raise ValueError(f"dtype: int8 (expected: float32, bfloat16 or float16 for {family.task})")
+        if request.engine == "PyTorch":
+            raise ValueError("dtype: int8 (expected: float32, bfloat16 or float16 with PyTorch)")
+        if request.attention_layer is not None:
+            raise ValueError(f"attention_layer: {request.attention_layer} (expected: none with int8)")
     for option in OPTIONS:
         value = getattr(request, option)
         if value is not None and option not in family.options:
@@ -122,7 +134,7 @@ def _manifest(
         "tasks": {family.task: family.section()},
         "family": checkpoint.name,
         "engine": request.engine,
-        "dtype": str(request.dtype).removeprefix("torch."),
+        "dtype": _name(request.dtype),
         **({} if tokenizer is None else {"tokenizer": tokenizer.manifest(family.chat_template())}),
         **family.manifest(),
         "source": {
@@ -131,6 +143,10 @@ def _manifest(
             "licence": request.licence or source.licence(where),
         },
     }
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _locate(model: str) -> tuple[str, dict]:

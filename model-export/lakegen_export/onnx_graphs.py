@@ -29,7 +29,11 @@ def save(graph: Graph, path: Path) -> None:
 
 def load(path: Path) -> Callable[..., list[torch.Tensor]]:
     """A saved graph as a function of named inputs; ONNX has dropped those that the module doesn't use."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return run(onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]))
+
+
+def run(session: onnxruntime.InferenceSession) -> Callable[..., list[torch.Tensor]]:
+    """A session as a function of named inputs."""
     names = [value.name for value in session.get_inputs()]
 
     def call(**inputs: torch.Tensor) -> list[torch.Tensor]:

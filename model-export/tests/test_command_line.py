@@ -40,11 +40,11 @@ def test_exports_and_prints_the_difference(source, tmp_path, capsys):
 
 def test_auto_measures_each_dtype_and_writes_the_fastest(source, tmp_path, capsys, monkeypatch):
     speeds = iter([100.0, 250.0])
-    monkeypatch.setattr(measure, "rows_per_second", lambda _graph: next(speeds))
+    monkeypatch.setattr(measure, "rows_per_second", lambda *_: next(speeds))
     assert command.main(["--model", str(source("llama")), "--out", str(tmp_path / "pack"), "--dtype", "auto"]) == 0
     said = capsys.readouterr().out
-    assert "float32: 100 rows/s of the decoder graph, lowest cosine 1.000000" in said
-    assert "bfloat16: 250 rows/s of the decoder graph, lowest cosine 0.99" in said
+    assert "float32, PyTorch: 100 rows/s of the decoder graph, lowest cosine 1.000000" in said
+    assert "bfloat16, PyTorch: 250 rows/s of the decoder graph, lowest cosine 0.99" in said
     assert json.loads((tmp_path / "pack" / "pack.json").read_text(encoding="utf-8"))["dtype"] == "bfloat16"
 
 
@@ -54,7 +54,7 @@ def test_speed_is_measured_on_many_rows(source, name, monkeypatch):
     family = {"bert": Encoder, "t5": Seq2Seq, "git": Git}[name]
     options = [Pooling("mean", True)] if name == "bert" else []
     for graph in family(family.load(str(source(name))), torch.float32, *options).graphs().values():
-        assert measure.rows_per_second(graph) > 0
+        assert measure.rows_per_second(graph, graph.module) > 0
 
 
 def test_help_says_where_the_architectures_are(capsys):
@@ -100,7 +100,18 @@ def test_an_encoder_of_pictures_alone_is_refused(tmp_path, capsys):
         (
             "bert",
             ["--engine", "OnnxRuntime", "--dtype", "float16"],
-            "dtype: torch.float16 (expected: float32 with OnnxRuntime)",
+            "dtype: float16 (expected: float32 or int8 with OnnxRuntime)",
+        ),
+        ("gpt2", ["--dtype", "int8"], "dtype: int8 (expected: float32, bfloat16 or float16 for text-generation)"),
+        (
+            "bert",
+            ["--engine", "PyTorch", "--dtype", "int8"],
+            "dtype: int8 (expected: float32, bfloat16 or float16 with PyTorch)",
+        ),
+        (
+            "bert",
+            ["--pooling", "cls", "--dtype", "int8", "--attention-layer", "1"],
+            "attention_layer: 1 (expected: none with int8)",
         ),
     ],
 )

@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from transformers.activations import QuickGELUActivation
 
-from ..golden import Step
+from ..golden import Difference, Step
+from ..int8 import Quantised
 
 if TYPE_CHECKING:
     from ..export import Request
@@ -28,7 +30,7 @@ class Graph:
 class Family(ABC):
     """One architecture: wraps a loaded model for tracing and knows how to ask the untouched model for the truth.
 
-    `reference` stays in float32 and as transformers made it; `dtype` is the dtype of the traced copy.
+    `reference` stays in float32 and as transformers made it; `dtype` is the dtype of the pack.
     """
 
     task: ClassVar[str]
@@ -39,6 +41,9 @@ class Family(ABC):
 
     measured: ClassVar[bool] = True
     """Whether its speed in each dtype can be compared, for `--dtype auto`."""
+
+    int8: ClassVar[bool] = False
+    """Whether it can `quantise` its ONNX graph."""
 
     tokenizer_folder: ClassVar[str] = ""
     """Where in the model's folder its tokenizer lies."""
@@ -58,6 +63,11 @@ class Family(ABC):
     def __init__(self, reference: Any, dtype: torch.dtype):
         self.reference = reference
         self.dtype = dtype
+
+    @property
+    def traced(self) -> torch.dtype:
+        """The dtype of the traced copy: int8 is made of the float32 graph."""
+        return torch.float32 if self.dtype == torch.int8 else self.dtype
 
     @property
     def cache_dtype(self) -> torch.dtype:
@@ -96,6 +106,13 @@ class Family(ABC):
     def golden(self, texts: list[dict]) -> dict:
         """More keys of `golden.json`; `texts` are its tokenizer's, each with `text` and `ids`."""
         return {}
+
+    def quantise(self, file: Path) -> tuple[Quantised, Difference]:
+        """Puts int8 in the place of the graph `model` in an ONNX file; ValueError where it would answer too badly.
+
+        Gives the difference of the answers to the golden texts from the reference's.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def sessions(self) -> list[list[Step]]:

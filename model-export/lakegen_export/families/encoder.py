@@ -12,16 +12,18 @@ those that pool the last token.
 import copy
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+import onnx
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
 
-from .. import golden
-from ..golden import Step
-from ..source import read_json
+from .. import golden, int8, onnx_graphs
+from ..golden import Difference, Step
+from ..source import GOLDEN_TEXTS, read_json
 from . import traits
 from .base import Family, Graph
 from .decoding import tokens
@@ -186,7 +188,7 @@ class PairType(BertType):
         return given and getattr(self.reference.config, "type_vocab_size", 1) > 1
 
     def pair_graph(self, outputs: dict[str, dict[int, str]]) -> dict[str, Graph]:
-        model = copy.deepcopy(self.reference).to(self.dtype)
+        model = copy.deepcopy(self.reference).to(self.traced)
         return {"model": Graph(_PairModel(model, self.pad, self.types, self.output), self.example(), outputs)}
 
     def inputs(self, lengths):
@@ -210,6 +212,7 @@ class PairType(BertType):
 class Encoder(BertType):
     task: ClassVar[str] = "feature-extraction"
     options: ClassVar[tuple[str, ...]] = ("pooling", "attention_layer")
+    int8: ClassVar[bool] = True
     # Heads of pretraining are dropped: sentence-transformers often starts from a checkpoint that has one.
     heads: ClassVar[tuple[str, ...]] = ("Model", "ForMaskedLM", "ForPreTraining")
 
@@ -221,7 +224,8 @@ class Encoder(BertType):
                 "pooling: unknown, the model has no modules.json of sentence-transformers "
                 f"(expected: --pooling {' or '.join(Pooling.MODES)})"
             )
-        return cls(cls.load(source, **kwargs), request.dtype, pooling, request.attention_layer)
+        texts = [tokenizer(text)["input_ids"] for text in GOLDEN_TEXTS]
+        return cls(cls.load(source, **kwargs), request.dtype, pooling, request.attention_layer, texts)
 
     @staticmethod
     def load(source, **kwargs):
@@ -233,9 +237,12 @@ class Encoder(BertType):
             raise ValueError(f"model: {type(model).__name__} (expected: an encoder of texts, which reads input_ids)")
         return model
 
-    def __init__(self, reference, dtype, pooling: Pooling, attention_layer: int | None = None):
+    def __init__(
+        self, reference, dtype, pooling: Pooling, attention_layer: int | None = None, texts: Sequence[list[int]] = ()
+    ):
         super().__init__(reference, dtype)
         self.pooling = pooling
+        self.texts = texts
         self.layer = attention_layer
         if attention_layer is not None:
             # The faster kinds of attention never hold the weights.
@@ -259,10 +266,10 @@ class Encoder(BertType):
 
     def graphs(self):
         hidden = {"last_hidden_state": {0: "batch", 1: "length"}}
-        module = _Model(copy.deepcopy(self.reference).to(self.dtype), self.pad)
+        module = _Model(copy.deepcopy(self.reference).to(self.traced), self.pad)
         found = {"model": Graph(module, self.example(), hidden)}
         if self.layer is not None:
-            module = _Attention(copy.deepcopy(self.eager).to(self.dtype), self.pad, self.layer)
+            module = _Attention(copy.deepcopy(self.eager).to(self.traced), self.pad, self.layer)
             outputs = {**hidden, "attention": {0: "batch", 1: "length", 2: "length"}}
             found["attention"] = Graph(module, self.example(), outputs)
         return found
@@ -310,7 +317,10 @@ class Encoder(BertType):
     def embedding(self, ids: list[int]) -> torch.Tensor:
         """The pooled vector of one text [hidden], as sentence-transformers defines it."""
         with torch.no_grad():
-            hidden = self.reference(input_ids=torch.tensor([ids])).last_hidden_state[0]
+            return self.pool(self.reference(input_ids=torch.tensor([ids])).last_hidden_state[0])
+
+    def pool(self, hidden: torch.Tensor) -> torch.Tensor:
+        """The vector [hidden] of a text's hidden states [T, hidden]."""
         vector = {
             "mean": lambda: hidden.mean(0),
             "cls": lambda: hidden[0],
@@ -318,3 +328,21 @@ class Encoder(BertType):
             "lastToken": lambda: hidden[-1],
         }[self.pooling.mode]()
         return torch.nn.functional.normalize(vector, dim=0) if self.pooling.normalize else vector
+
+    def quantise(self, file):
+        samples = [{"input_ids": np.array([ids]), "attention_mask": np.ones((1, len(ids)), int)} for ids in self.texts]
+        expected = [self.embedding(ids) for ids in self.texts]
+        difference = Difference()
+
+        def cosine(model: onnx.ModelProto) -> float:
+            nonlocal difference
+            difference = Difference()
+            graph = onnx_graphs.run(int8.session(model))
+            found = [self.pool(graph(**{n: torch.from_numpy(v) for n, v in row.items()})[0][0]) for row in samples]
+            for one, other in zip(found, expected, strict=True):
+                difference.add(one, other)
+            return torch.nn.functional.cosine_similarity(torch.stack(found), torch.stack(expected)).mean().item()
+
+        quantised = int8.quantise(onnx.load(file), samples, cosine)
+        onnx.save(quantised.model, file)
+        return quantised, difference

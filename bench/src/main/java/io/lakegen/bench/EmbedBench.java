@@ -221,7 +221,6 @@ public final class EmbedBench {
             "time",
             PEERS.toString(),
             MODEL,
-            INT8_MODEL,
             corpus.toString(),
             Integer.toString(CORES));
     Map<String, String> models = new LinkedHashMap<>();

@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
+import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -38,6 +39,7 @@ final class BatchRunner<P, O> {
   private final Budget budget;
   private final ScoringStats stats;
   private final DeviceWatch watch;
+  private final LongSupplier clock;
 
   /** Rows of the last window that wait to fill a batch of the next one. */
   private List<Row<P, O>> waiting = List.of();
@@ -45,11 +47,18 @@ final class BatchRunner<P, O> {
   /** Rows of a window that go to the model at once where it makes its own batches of them. */
   private int rowsAtOnce = Integer.MAX_VALUE;
 
-  BatchRunner(Task<P, O> task, Budget budget, ScoringStats stats, DeviceWatch watch) {
+  /**
+   * A runner before its first window.
+   *
+   * @param clock as {@link System#nanoTime}, by which the budget learns what batches take
+   */
+  BatchRunner(
+      Task<P, O> task, Budget budget, ScoringStats stats, DeviceWatch watch, LongSupplier clock) {
     this.task = task;
     this.budget = budget;
     this.stats = stats;
     this.watch = watch;
+    this.clock = clock;
   }
 
   /** A prepared row and, later, its outcome. */
@@ -116,9 +125,10 @@ final class BatchRunner<P, O> {
     // teaches the rest.
     rows.sort(Comparator.comparingInt((Row<P, O> s) -> s.cost).reversed());
     for (int from = 0; from < rows.size(); ) {
-      int to = batchEnd(rows, from);
+      long available = budget.current();
+      int to = batchEnd(rows, from, available);
       boolean full =
-          !task.takesWholeWindows() && (to - from + 1L) * rows.get(from).cost > budget.current();
+          !task.takesWholeWindows() && (to - from + 1L) * rows.get(from).cost > available;
       // A row waits once at most: the window it came in waits with it.
       if (to == rows.size()
           && !full
@@ -126,7 +136,7 @@ final class BatchRunner<P, O> {
           && rows.subList(from, to).stream().noneMatch(row -> row.waited)) {
         return;
       }
-      if (infer(rows.subList(from, to))) {
+      if (infer(rows.subList(from, to), available)) {
         from = to;
       }
     }
@@ -136,11 +146,10 @@ final class BatchRunner<P, O> {
    * A batch takes rows until the budget is full. It ends earlier, once a quarter of the budget is
    * used, where the next row is so much shorter than the first that it would be mostly padding.
    */
-  private int batchEnd(List<Row<P, O>> rows, int from) {
+  private int batchEnd(List<Row<P, O>> rows, int from, long available) {
     if (task.takesWholeWindows()) {
       return (int) Math.min(rows.size(), (long) from + rowsAtOnce);
     }
-    long available = budget.current();
     long first = rows.get(from).cost;
     int to = from + 1;
     while (to < rows.size() && (to - from + 1) * first <= available) {
@@ -157,10 +166,14 @@ final class BatchRunner<P, O> {
    * Finds the outcome of every row of a batch. Returns false if the batch does not fit into memory:
    * the next cut from the same row is then at most half as large.
    */
-  private boolean infer(List<Row<P, O>> batch) {
+  private boolean infer(List<Row<P, O>> batch, long available) {
     stopIfInterrupted();
     try {
-      attempt(batch);
+      long start = clock.getAsLong();
+      long size = attempt(batch);
+      if (!task.takesWholeWindows()) {
+        budget.ran(available, size, clock.getAsLong() - start);
+      }
       return true;
     } catch (Throwable failure) {
       rethrowIfNoRowIsToBlame(failure);
@@ -202,7 +215,8 @@ final class BatchRunner<P, O> {
     }
   }
 
-  private void attempt(List<Row<P, O>> batch) {
+  /** Fills in the results of a batch, or throws and fills in none. Returns the rows' size. */
+  private long attempt(List<Row<P, O>> batch) {
     List<P> prepared = batch.stream().map(s -> s.prepared).toList();
     long start = System.nanoTime();
     List<O> results;
@@ -240,6 +254,7 @@ final class BatchRunner<P, O> {
     stats.add(Counter.size, size);
     stats.add(Counter.padded, (long) batch.size() * batch.get(0).cost);
     stats.add(Counter.rows, batch.size());
+    return size;
   }
 
   private long tell(long now, long before) {

@@ -20,11 +20,12 @@ import java.util.List;
  */
 public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens, O> {
   /**
-   * On CPUs throughput is flat from a few hundred tokens a batch on, and small batches stay in the
-   * caches; a GPU wants the thousands that fill it.
+   * On CPUs small batches stay in the caches, and which is the fastest depends on the model, its
+   * dtype and the machine; a GPU wants the thousands that fill it.
    */
   static final Budget.Unit BUDGET =
-      new Budget.Unit("tokens in a batch, padding counted", 2_048, 65_536);
+      new Budget.Unit(
+          "tokens in a batch, padding counted", 512, 65_536, List.of(256L, 512L, 1_024L, 2_048L));
 
   static final int WINDOW_ROWS = 4096;
 

@@ -3,6 +3,7 @@ package io.lakegen.batch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.Device;
 import ai.djl.engine.EngineException;
 import io.lakegen.batch.BatchRunner.Row;
 import io.lakegen.batch.ScoringStats.Counter;
@@ -16,6 +17,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -59,7 +61,8 @@ class BatchRunnerTest {
             task,
             budget,
             stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime))
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime),
+            System::nanoTime)
         .run(found, true);
     return found;
   }
@@ -133,7 +136,8 @@ class BatchRunnerTest {
             task,
             large(),
             stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime))
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime),
+            System::nanoTime)
         .run(List.of(bad, good), true);
     assertThat(bad.error).isSameAs(error);
     assertThat(bad.result).isNull();
@@ -397,7 +401,8 @@ class BatchRunnerTest {
             task,
             new Budget(3),
             stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime));
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime),
+            System::nanoTime);
     List<List<Row<String, String>>> windows = new ArrayList<>();
     for (String rows : List.of("a b a a a", "a a a", "c c c c", "c")) {
       windows.add(
@@ -435,7 +440,8 @@ class BatchRunnerTest {
             task,
             large(),
             stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime));
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime),
+            System::nanoTime);
     List<Row<String, String>> first = List.of(new Row<>("a", 1, null), new Row<>("a", 1, null));
     List<Row<String, String>> second = List.of(new Row<>("b", 1, null), new Row<>("a", 1, null));
 
@@ -493,5 +499,39 @@ class BatchRunnerTest {
     assertGood(rows, run(task, budget, rows));
     assertThat(task.batchSizes()).containsExactly(10, 5, 2, 2, 2, 2, 2);
     assertThat(budget.current()).isEqualTo(5);
+  }
+
+  /** Takes a time for each batch and for each character: large batches are the faster ones. */
+  @Test
+  void theBudgetThatWasFastestInTheFirstBatchesStays() {
+    AtomicLong clock = new AtomicLong();
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          List<String> answer(List<String> batch) {
+            clock.addAndGet(100 + paddedCost(batch));
+            return super.answer(batch);
+          }
+        };
+    Budget.Unit unit = new Budget.Unit("characters", 20, 1, List.of(10L, 20L, 40L));
+    Budget budget = unit.budget(Device.cpu());
+    BatchRunner<String, String> runner =
+        new BatchRunner<>(
+            task,
+            budget,
+            stats,
+            new DeviceWatch("the model", null, new DeviceUse(), clock::get),
+            clock::get);
+    List<String> rows = rows(400, 4);
+    for (int from = 0; from < rows.size(); from += 100) {
+      List<Row<String, String>> window = new ArrayList<>();
+      rows.subList(from, from + 100).forEach(row -> window.add(new Row<>(row, 4, null)));
+      runner.run(window, from == 300);
+    }
+    assertThat(task.batchSizes().subList(0, 12)).as("turns").isSubsetOf(2, 5, 10).contains(2, 5);
+    assertThat(budget).hasToString("40");
+    assertThat(task.batchSizes()).endsWith(10, 10, 10).contains(5);
+    assertThat(task.batches.stream().flatMap(List::stream))
+        .containsExactlyInAnyOrderElementsOf(rows);
   }
 }

@@ -171,14 +171,13 @@ public final class ScoredRows<R> implements Iterator<ScoredRows.Outcome<R>> {
 
   private SharedTask open(LeasedModel<LoadedModel> leased) {
     LoadedModel model = leased.model();
-    long most =
+    Budget budget =
         plan.batchBudget() > 0
-            ? plan.batchBudget()
-            : plan.definition().data().budget().on(model.device());
-    Budget budget = new Budget(most);
+            ? new Budget(plan.batchBudget())
+            : plan.definition().data().budget().budget(model.device());
     Task<?, ?> task = plan.definition().open(model, plan.options(), budget);
     leased.prove(task);
-    LOG.info("scoring with {} on {}, batch budget {}", plan.modelId(), model.device(), most);
+    LOG.info("scoring with {} on {}, batch budget {}", plan.modelId(), model.device(), budget);
     return new SharedTask(task, budget);
   }
 }

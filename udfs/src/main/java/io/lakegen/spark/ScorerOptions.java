@@ -45,8 +45,13 @@ public final class ScorerOptions {
 
   /** The batch budget of a task, with its unit and defaults. */
   public static Option<Long> batchBudget(Budget.Unit unit) {
-    return batchBudget(
-        unit.counts(), String.format("%,d on CPUs, %,d on GPUs", unit.cpu(), unit.gpu()));
+    String cpu =
+        unit.tried().isEmpty()
+            ? String.format("%,d on CPUs, ", unit.cpu())
+            : String.format(
+                "on CPUs whichever is fastest from %,d to %,d, measured in the first batches; ",
+                unit.tried().get(0), unit.tried().get(unit.tried().size() - 1));
+    return batchBudget(unit.counts(), String.format("%s%,d on GPUs", cpu, unit.gpu()));
   }
 
   private static Option<Long> batchBudget(String counts, String defaults) {
