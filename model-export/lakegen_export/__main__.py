@@ -63,7 +63,8 @@ def parse(arguments: Sequence[str]) -> Request:
         "--attention-layer",
         type=int,
         metavar="N",
-        help="of an encoder: add the graph for embed's --attention, with the weights of this layer, counted from 0",
+        help="of an encoder of texts or images: add the graph for embed's --attention, with the weights of this layer, "
+        "counted from 0",
     )
     parser.add_argument(
         "--heat-map-layer",

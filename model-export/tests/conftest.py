@@ -56,7 +56,11 @@ IMAGE_CLASSIFIERS = {
 DUAL = {"clip": (tiny.clip, tiny.git_processor), "siglip": (tiny.siglip, tiny.siglip_processor)}
 BUILDERS |= {name: (build, None, None) for name, (build, _) in ANSWERERS.items()}
 BUILDERS |= {name: (*parts, None) for name, parts in {**IMAGE_CLASSIFIERS, **DUAL}.items()}
-BUILDERS["dinov2"] = tiny.dinov2, tiny.dinov2_processor, None
+IMAGE_ENCODERS = {
+    "dinov2": (tiny.dinov2, tiny.dinov2_processor),
+    "dinov2-with-registers": (tiny.dinov2_with_registers, tiny.dinov2_processor),
+}
+BUILDERS |= {name: (*parts, None) for name, parts in IMAGE_ENCODERS.items()}
 
 # Names of the inputs in the order that Java passes them in.
 DECODER = ["input_ids", "slots", "last", "cache"]
@@ -73,8 +77,8 @@ INPUTS = {
     },
     "encoder": {"model": ["input_ids", "attention_mask"], "attention": ["input_ids", "attention_mask"]},
     "pairs": {"model": ["input_ids", "attention_mask", "token_type_ids"]},
-    "pictures": {"model": ["pixels"]},
-    "dual": {"image": ["pixels"], "text": ["input_ids", "attention_mask"]},
+    "pictures": {"model": ["pixels"], "attention": ["pixels"]},
+    "dual": {"image": ["pixels"], "attention": ["pixels"], "text": ["input_ids", "attention_mask"]},
 }
 TASK_KINDS = {
     "text-classification": "pairs",
@@ -166,7 +170,7 @@ def source(tmp_path_factory) -> Callable[..., Path]:
                 _, pairs = {**CLASSIFIERS, **ANSWERERS}.get(name, (None, {}))
                 enclose = name not in ("gpt2", "llama", "mistral", "qwen2")
                 tokenizer = tiny.byte_level_bpe(320, enclose, **pairs)
-                if name in IMAGE_CLASSIFIERS or name == "dinov2":
+                if name in IMAGE_CLASSIFIERS or name in IMAGE_ENCODERS:
                     tokenizer = None
                 if name in ("clip", "siglip"):
                     tokenizer = getattr(tiny, f"{name}_tokenizer")()

@@ -28,6 +28,7 @@ FAMILIES: dict[tuple[str, str], type[Family]] = {
         ("blip", Matcher),
         ("clip", Dual),
         ("dinov2", ImageEncoder),
+        ("dinov2_with_registers", ImageEncoder),
         ("git", Git),
         (AutoencoderKl.name, AutoencoderKl),
         *CONTRACTS.items(),

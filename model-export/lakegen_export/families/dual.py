@@ -2,6 +2,7 @@
 
     image: pixels float32 [B, 3, h, w] -> vectors float32 [B, D] of length 1
     text:  input_ids int64 [B, T], attention_mask int64 [B, T] (0: right padding) -> vectors float32 [B, D] of length 1
+    attention: see attention.py; of pictures
 
 A picture's logit for a text is the section's `scale` times their vectors' product, plus `bias`; `function` makes
 scores of the logits for several texts. SigLIP's text tower sees padding, and was trained with texts of one length: the
@@ -18,8 +19,17 @@ from .. import golden
 from ..golden import Step
 from ..image import manifest
 from ..source import image_processor
+from .attention import PictureAttention
 from .base import Family, Graph, fold_quick_gelu, load_trained
 from .decoding import tokens
+
+
+def _see(model, **inputs):
+    return model.get_image_features(**inputs)
+
+
+def _unit(found) -> torch.Tensor:
+    return torch.nn.functional.normalize(found.pooler_output.float(), dim=-1)
 
 
 class _Image(torch.nn.Module):
@@ -29,8 +39,7 @@ class _Image(torch.nn.Module):
         self.dtype = dtype
 
     def forward(self, pixels):
-        found = self.model.get_image_features(pixel_values=pixels.to(self.dtype)).pooler_output
-        return torch.nn.functional.normalize(found.float(), dim=-1)
+        return _unit(_see(self.model, pixel_values=pixels.to(self.dtype)))
 
 
 class _Text(torch.nn.Module):
@@ -46,24 +55,25 @@ class _Text(torch.nn.Module):
         if self.length is not None:
             fill = torch.full_like(ids[:, :1], self.pad).expand(-1, self.length)
             ids = torch.cat([ids, fill], dim=1)[:, : self.length]
-        found = self.model.get_text_features(input_ids=ids).pooler_output
-        return torch.nn.functional.normalize(found.float(), dim=-1)
+        return _unit(self.model.get_text_features(input_ids=ids))
 
 
 class Dual(Family):
     task: ClassVar[str] = "zero-shot-image-classification"
     images: ClassVar[bool] = True
+    options: ClassVar[tuple[str, ...]] = ("attention_layer",)
 
     @classmethod
     def build(cls, request, source, tokenizer, **kwargs):
-        size = manifest(image_processor(source))
-        return cls(cls.load(source, **kwargs), request.dtype, tokenizer, (size["height"], size["width"]))
+        image = manifest(image_processor(source))
+        size = image["height"], image["width"]
+        return cls(cls.load(source, **kwargs), request.dtype, tokenizer, size, request.attention_layer)
 
     @staticmethod
     def load(source, **kwargs):
         return load_trained(AutoModel, "compare pictures with texts", source, **kwargs)
 
-    def __init__(self, reference, dtype, tokenizer: Any, size: tuple[int, int]):
+    def __init__(self, reference, dtype, tokenizer: Any, size: tuple[int, int], attention_layer: int | None = None):
         super().__init__(reference, dtype)
         self.size = size
         text = reference.config.text_config
@@ -75,13 +85,20 @@ class Dual(Family):
         self.pad = tokenizer.pad_token_id
         self.tokenizer = tokenizer
         self.vocabulary = text.vocab_size
+        self.attention = None
+        if attention_layer is not None:
+            patch = reference.config.vision_config.patch_size
+            self.attention = PictureAttention.of(reference, _see, attention_layer, size, patch)
 
     def graphs(self):
         model = copy.deepcopy(self.reference)
         fold_quick_gelu(model)
         model.to(self.dtype)
         text = {value["name"]: golden.tensor(value) for value in self.inputs([4, 2])}
-        return {
+        shown = {}
+        if self.attention is not None:
+            shown["attention"] = self.attention.graph(_unit, self.pixels(2), self.dtype)
+        return shown | {
             "image": Graph(_Image(model, self.dtype), {"pixels": golden.tensor(self.pixels(2))}),
             "text": Graph(_Text(self, model), text),
         }
@@ -106,8 +123,7 @@ class Dual(Family):
     def text_vector(self, ids: list[int]) -> torch.Tensor:
         """[1, D], of one text alone, padded as transformers' pipeline pads it."""
         padded = ids + [self.pad] * ((self.text_length or len(ids)) - len(ids))
-        found = self.reference.get_text_features(input_ids=torch.tensor([padded])).pooler_output
-        return torch.nn.functional.normalize(found, dim=-1)
+        return _unit(self.reference.get_text_features(input_ids=torch.tensor([padded])))
 
     def sessions(self):
         found = []
@@ -115,10 +131,12 @@ class Dual(Family):
             pixels, texts = self.pixels(rows), self.inputs(lengths)
             ids = golden.tensor(texts[0]).tolist()
             with torch.no_grad():
-                image = self.reference.get_image_features(pixel_values=golden.tensor(pixels)).pooler_output
-                image = torch.nn.functional.normalize(image, dim=-1)
+                image = _unit(_see(self.reference, pixel_values=golden.tensor(pixels)))
                 text = torch.cat([self.text_vector(row[:n]) for row, n in zip(ids, lengths, strict=True)])
-            found.append([Step("image", [pixels], [image]), Step("text", texts, [text])])
+            steps = [Step("image", [pixels], [image]), Step("text", texts, [text])]
+            if self.attention is not None:
+                steps.append(self.attention.step(pixels, image))
+            found.append(steps)
         return found
 
     def section(self):
@@ -126,9 +144,10 @@ class Dual(Family):
             scale = self.reference.logit_scale.exp().item()
             bias = self.reference.logit_bias.item() if self.siglip else 0.0
             dimension = self.text_vector(self.tokenizer("x")["input_ids"]).shape[1]
-        return {
+        section = {
             "dimension": dimension,
             "scale": scale,
             "bias": bias,
             "function": "sigmoid" if self.siglip else "softmax",
         }
+        return section if self.attention is None else {**section, "attention": self.attention.section()}

@@ -24,7 +24,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
 from .. import golden, int8, onnx_graphs
 from ..golden import Difference, Step
 from ..source import GOLDEN_TEXTS, read_json
-from . import traits
+from . import attention, traits
 from .base import Family, Graph
 from .decoding import tokens
 
@@ -245,24 +245,12 @@ class Encoder(BertType):
         self.texts = texts
         self.layer = attention_layer
         if attention_layer is not None:
-            # The faster kinds of attention never hold the weights.
-            self.eager = copy.deepcopy(reference)
-            self.eager.set_attn_implementation("eager")
-            self._check_layer()
+            self.eager = attention.eager(reference)
+            with torch.no_grad():
+                found = self.eager(input_ids=torch.tensor([[1, 2]]), output_attentions=True)
+            attention.check(attention_layer, reference, found)
         if pooling.max_length is not None:
             self.context = min(self.context, pooling.max_length)
-
-    def _check_layer(self) -> None:
-        with torch.no_grad():
-            found = self.eager(input_ids=torch.tensor([[1, 2]]), output_attentions=True)
-        layers = getattr(found, "attentions", None) or ()
-        if not layers or any(layer is None or layer.dim() != 4 for layer in layers):
-            raise ValueError(
-                f"attention_layer: {self.layer} (expected: none, {type(self.reference).__name__} gives no attention "
-                "weights)"
-            )
-        if not 0 <= self.layer < len(layers):
-            raise ValueError(f"attention_layer: {self.layer} (expected: 0 to {len(layers) - 1})")
 
     def graphs(self):
         hidden = {"last_hidden_state": {0: "batch", 1: "length"}}

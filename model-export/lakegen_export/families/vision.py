@@ -1,6 +1,7 @@
 """Models that see a picture as a whole: classifiers, and encoders whose vector stands for it.
 
 model: pixels float32 [B, 3, h, w] -> logits float32 [B, labels], or vectors float32 [B, D]
+attention: see attention.py; of encoders
 """
 
 import copy
@@ -14,6 +15,7 @@ from .. import golden
 from ..golden import Step
 from ..image import manifest
 from ..source import image_processor
+from .attention import PictureAttention
 from .base import Family, Graph, fold_quick_gelu, load_trained, names
 
 
@@ -101,11 +103,26 @@ class ImageClassifier(Vision):
         return {"labels": names(config), "function": "sigmoid" if several else "softmax"}
 
 
+def _see(model, **inputs):
+    return model(**inputs)
+
+
 class ImageEncoder(Vision):
     """DINOv2: the vector of the class token, as ImageFeatureExtractionPipeline gives it with `pool`."""
 
     task: ClassVar[str] = "image-feature-extraction"
     heads: ClassVar[tuple[str, ...]] = ("Model",)
+    options: ClassVar[tuple[str, ...]] = ("attention_layer",)
+    attention: PictureAttention | None = None
+
+    @classmethod
+    def build(cls, request, source, tokenizer, **kwargs):
+        family = super().build(request, source, tokenizer, **kwargs)
+        if request.attention_layer is not None:
+            patch = getattr(family.reference.config, "patch_size", 1)
+            layer = request.attention_layer
+            family.attention = PictureAttention.of(family.reference, _see, layer, family.size, patch)
+        return family
 
     @staticmethod
     def load(source, **kwargs):
@@ -115,5 +132,21 @@ class ImageEncoder(Vision):
     def output(found):
         return found.pooler_output
 
+    def graphs(self):
+        # The encoder's own last: its speed is what `--dtype auto` measures.
+        shown = {}
+        if self.attention is not None:
+            shown["attention"] = self.attention.graph(self.output, self.pixels(2), self.dtype)
+        return shown | super().graphs()
+
+    def sessions(self):
+        found = super().sessions()
+        if self.attention is not None:
+            for steps in found:
+                (model,) = steps
+                steps.append(self.attention.step(model.inputs[0], model.outputs[0]))
+        return found
+
     def section(self):
-        return {"dimension": self.reference.config.hidden_size}
+        section = {"dimension": self.reference.config.hidden_size}
+        return section if self.attention is None else {**section, "attention": self.attention.section()}

@@ -1,6 +1,7 @@
 package io.lakegen.encoder;
 
 import io.lakegen.model.PackSection;
+import java.util.Optional;
 
 /**
  * The section {@code zero-shot-image-classification} of a pack, whose graphs {@code image} and
@@ -10,8 +11,14 @@ import io.lakegen.model.PackSection;
  * @param scale what the product of an image's and a text's vector is multiplied by
  * @param bias what is added to it
  * @param function makes scores of the products
+ * @param attention present where the pack can show a layer's attention to images
  */
-public record DualSpec(int dimension, double scale, double bias, Function function) {
+public record DualSpec(
+    int dimension,
+    double scale,
+    double bias,
+    Function function,
+    Optional<PictureAttention> attention) {
   /** The section's name. */
   public static final String PACK_TASK = "zero-shot-image-classification";
 
@@ -25,11 +32,12 @@ public record DualSpec(int dimension, double scale, double bias, Function functi
 
   /** Reads the section. */
   public static DualSpec read(PackSection section) {
-    section.keys("dimension", "scale", "bias", "function");
+    section.keys("dimension", "scale", "bias", "function", "attention");
     return new DualSpec(
         section.positive("dimension"),
         section.positiveNumber("scale"),
         section.number("bias"),
-        section.constant("function", Function.class));
+        section.constant("function", Function.class),
+        PictureAttention.read(section));
   }
 }

@@ -1,5 +1,8 @@
 package io.lakegen.encoder;
 
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import io.lakegen.model.Graph;
 import io.lakegen.model.LoadedModel;
@@ -10,13 +13,14 @@ import io.lakegen.task.RowException;
 import io.lakegen.task.RowInput;
 import io.lakegen.task.Task;
 import java.io.IOException;
-import java.util.Arrays;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
- * A task over a graph that takes pictures, float32 {@code [batch, 3, height, width]}, and gives so
- * many values for each. Its budget counts pictures.
+ * A task over a graph that takes pictures, float32 {@code [batch, 3, height, width]}, and in each
+ * output gives so many values for each. Its budget counts pictures.
  */
 public abstract class PictureTask<O> implements Task<PictureTask.Picture, O> {
   /** Name of the input. */
@@ -33,7 +37,7 @@ public abstract class PictureTask<O> implements Task<PictureTask.Picture, O> {
   private final LoadedModel model;
   private final PictureInput input;
   private final Graph graph;
-  private final int valuesEach;
+  private final int[] valuesEach;
 
   /**
    * A picture as the model sees it.
@@ -47,19 +51,20 @@ public abstract class PictureTask<O> implements Task<PictureTask.Picture, O> {
    * A task on a loaded model, which stays the caller's to close.
    *
    * @param role of the graph in the pack
-   * @param valuesEach values of a picture in the graph's output
+   * @param valuesEach values of a picture in each of the graph's outputs
    */
-  protected PictureTask(LoadedModel model, String role, int valuesEach) {
+  protected PictureTask(LoadedModel model, String role, int... valuesEach) {
     this.model = model;
     this.input = new PictureInput(model);
     this.graph = model.graph(role);
-    this.valuesEach = valuesEach;
+    this.valuesEach = valuesEach.clone();
   }
 
-  /** Checks whether a pack has what such a task needs. */
-  public static void check(PackSpec pack, String role, Problems problems) {
+  /** Checks whether a pack has what such a task needs, with graphs of these roles. */
+  public static void check(PackSpec pack, List<String> roles, Problems problems) {
     PackSpec.require("image", pack.image(), problems);
-    for (String needed : List.of(LoadedModel.PREPROCESS, role)) {
+    for (String needed :
+        Stream.concat(Stream.of(LoadedModel.PREPROCESS), roles.stream()).toList()) {
       if (!pack.graphs().containsKey(needed)) {
         problems.add("model: graphs", pack.graphs().keySet(), "a graph of the role " + needed);
       }
@@ -77,10 +82,12 @@ public abstract class PictureTask<O> implements Task<PictureTask.Picture, O> {
     return 1;
   }
 
-  /** {@inheritDoc} What the model sees is about as large as the file. */
+  /** {@inheritDoc} What the model sees, and what it gives, may be as large as the file. */
   @Override
   public final long inputBytes(RowInput row) {
-    return row.length() + input.bytes();
+    return row.length()
+        + input.bytes()
+        + Float.BYTES * IntStream.of(valuesEach).asLongStream().sum();
   }
 
   @Override
@@ -90,31 +97,39 @@ public abstract class PictureTask<O> implements Task<PictureTask.Picture, O> {
 
   @Override
   public final List<O> infer(List<Picture> batch) {
-    float[] values;
+    List<List<float[]>> pictures = new ArrayList<>(batch.size());
+    batch.forEach(p -> pictures.add(new ArrayList<>(valuesEach.length)));
     try (NDManager manager = model.newManager()) {
-      values =
-          graph
-              .run(input.batch(manager, batch.stream().map(Picture::pixels).toList()))
-              .head()
-              .toFloatArray();
+      NDList outputs =
+          graph.run(input.batch(manager, batch.stream().map(Picture::pixels).toList()));
+      for (int i = 0; i < valuesEach.length; i++) {
+        split(outputs.get(i), valuesEach[i], pictures);
+      }
     }
-    if (values.length != batch.size() * valuesEach) {
+    return pictures.stream().map(this::result).toList();
+  }
+
+  /** Hands each picture its part of an output. */
+  private static void split(NDArray output, int valuesEach, List<List<float[]>> pictures) {
+    if (output.size() != (long) pictures.size() * valuesEach) {
       throw new IllegalStateException(
           "output: "
-              + values.length
+              + output.size()
               + " values (expected: "
-              + batch.size() * valuesEach
+              + (long) pictures.size() * valuesEach
               + ", "
               + valuesEach
               + " for each picture)");
     }
-    return IntStream.range(0, batch.size())
-        .mapToObj(i -> result(Arrays.copyOfRange(values, i * valuesEach, (i + 1) * valuesEach)))
-        .toList();
+    // One journey from a GPU, but no array of a whole batch, which may hold more than Java allows.
+    NDArray rows = output.toDevice(Device.cpu(), false).reshape(pictures.size(), valuesEach);
+    for (int i = 0; i < pictures.size(); i++) {
+      pictures.get(i).add(rows.get(i).toFloatArray());
+    }
   }
 
-  /** The result of a picture, from the values of the graph. */
-  protected abstract O result(float[] values);
+  /** The result of a picture, from its values in each of the graph's outputs. */
+  protected abstract O result(List<float[]> outputs);
 
   @Override
   public void check() throws IOException {

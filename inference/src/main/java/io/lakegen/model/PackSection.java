@@ -170,7 +170,12 @@ public final class PackSection {
     return integer(key, 1, v -> v > 0, "a whole number above 0");
   }
 
-  int integer(String key, int otherwise, IntPredicate rule, String expected) {
+  /**
+   * A whole number.
+   *
+   * @param otherwise takes the place of one that breaks the rule
+   */
+  public int integer(String key, int otherwise, IntPredicate rule, String expected) {
     JsonNode value = node.path(key);
     if (!value.isIntegralNumber() || !value.canConvertToInt() || !rule.test(value.asInt())) {
       fail(key, value, expected);

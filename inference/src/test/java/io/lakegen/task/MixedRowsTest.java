@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -33,7 +34,8 @@ class MixedRowsTest {
     "classify, clip, true",
     "embed, clip, true",
     "embed, siglip, false",
-    "embed, dinov2, true"
+    "embed, dinov2, true",
+    "embed, dinov2-attention, true"
   })
   void aRowsResultDoesNotDependOnItsBatch(String name, String fixture, boolean images)
       throws Exception {
@@ -46,7 +48,7 @@ class MixedRowsTest {
             ? Map.of("question-column", "question", "top-k", 2, "no-answer", true)
             : fixture.equals("clip") && name.equals("classify")
                 ? Map.of("labels", "boat,house")
-                : Map.of();
+                : fixture.endsWith("-attention") ? Map.of("attention", true) : Map.of();
     OptionValues options = OptionValues.parse(definition.data().allOptions(), raw, problems);
     problems.throwIfAny();
     Random random = new Random(7);
@@ -125,6 +127,11 @@ class MixedRowsTest {
         }
       }
       return true;
+    }
+    if (one instanceof List<?> list) {
+      List<?> others = (List<?>) other;
+      return list.size() == others.size()
+          && IntStream.range(0, list.size()).allMatch(i -> agree(list.get(i), others.get(i)));
     }
     return one instanceof Float score ? Math.abs(score - (Float) other) < 1e-5 : one.equals(other);
   }

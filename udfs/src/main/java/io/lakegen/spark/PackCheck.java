@@ -2,7 +2,9 @@ package io.lakegen.spark;
 
 import io.lakegen.model.InvalidPackException;
 import io.lakegen.model.ModelPack;
+import io.lakegen.model.PackSpec;
 import io.lakegen.model.PackStore;
+import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.TaskDefinition;
@@ -46,5 +48,24 @@ public final class PackCheck {
           MODEL, uri, "a readable folder; " + e.getClass().getSimpleName() + ": " + e.getMessage());
     }
     return Optional.empty();
+  }
+
+  /**
+   * The task for a fetched pack and what its column holds, see {@link TaskDefinition#with}, with
+   * the options checked once more: what fits a model may not fit one of the things it reads.
+   *
+   * @param problems get what was not among them
+   */
+  public static TaskDefinition known(
+      TaskDefinition task, OptionValues options, PackSpec pack, boolean images, Problems problems) {
+    TaskDefinition known = task.with(pack, images);
+    Problems found = new Problems();
+    known.check(options, pack, found);
+    for (Problem problem : found.list()) {
+      if (!problems.list().contains(problem)) {
+        problems.add(problem.key(), problem.found(), problem.expected());
+      }
+    }
+    return known;
   }
 }

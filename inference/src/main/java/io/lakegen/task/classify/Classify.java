@@ -124,14 +124,14 @@ public record Classify(Kind reads) implements TaskDefinition {
           PAIR.column().name(), options.get(PAIR.column()), "none; this model classifies images");
     }
     if (any) {
-      PictureTask.check(pack, "image", problems);
+      PictureTask.check(pack, List.of("image"), problems);
       PackSpec.require("tokenizer", pack.tokenizer(), problems);
       DualSpec.read(pack.section(DualSpec.PACK_TASK, problems));
       checkLabels(options, problems);
       return;
     }
     if (images) {
-      PictureTask.check(pack, "model", problems);
+      PictureTask.check(pack, List.of("model"), problems);
       LabelSpec.read(pack.section(IMAGES, problems));
     } else {
       TextEncoderTask.check(pack, problems);

@@ -22,8 +22,8 @@ final class ImageClassifier extends PictureTask<float[]> {
   }
 
   @Override
-  protected float[] result(float[] logits) {
-    return spec.scores(logits);
+  protected float[] result(List<float[]> outputs) {
+    return spec.scores(outputs.get(0));
   }
 
   @Override

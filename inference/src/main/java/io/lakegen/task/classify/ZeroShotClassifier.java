@@ -50,7 +50,8 @@ final class ZeroShotClassifier extends PictureTask<float[]> {
   }
 
   @Override
-  protected float[] result(float[] image) {
+  protected float[] result(List<float[]> outputs) {
+    float[] image = outputs.get(0);
     float[] logits = new float[labels.length];
     for (int i = 0; i < logits.length; i++) {
       double product = 0;

@@ -33,8 +33,9 @@ public record Embed(Kind reads) implements TaskDefinition {
   static final Option<Boolean> ATTENTION =
       Option.flag(
           "attention",
-          "Add the columns tokens and attention: how much each token of a text looks at each other"
-              + " in one layer. The pack must have been exported for it.");
+          "Add the column attention: how much each token of a text, or each patch of an image, looks"
+              + " at each other in one layer; and of texts the column tokens, of images map_height"
+              + " and map_width. The pack must have been exported for it.");
 
   private static final Map<Kind, TaskData> DATA =
       Map.of(
@@ -56,7 +57,7 @@ public record Embed(Kind reads) implements TaskDefinition {
             + " files and binary columns as images, and string columns as texts, in one space.",
         List.of(TEXTS, IMAGES, DualSpec.PACK_TASK),
         List.of(Argument.required(images ? PictureTask.IMAGE : TEXT, reads, TEXT)),
-        images ? List.of() : List.of(ATTENTION));
+        List.of(ATTENTION));
   }
 
   @Override
@@ -79,46 +80,78 @@ public record Embed(Kind reads) implements TaskDefinition {
         new Result("embedding", Result.Type.VECTOR, "pooled and normalised as the pack says"));
     if (reads != Kind.IMAGE) {
       results.addAll(TextEncoderTask.results());
-      if (options.get(ATTENTION)) {
-        results.add(
-            new Result(
-                "tokens",
-                Result.Type.TEXTS,
-                "with --attention: the tokens that the model read, special tokens included"));
-        results.add(
-            new Result(
-                "attention",
-                Result.Type.VECTORS,
-                "with --attention: for each token its weights for all tokens, which add up to 1;"
-                    + " the mean of the layer's heads"));
-      }
+    }
+    if (options.get(ATTENTION)) {
+      results.addAll(attention());
+    }
+    return results;
+  }
+
+  private List<Result> attention() {
+    List<Result> results = new ArrayList<>();
+    if (reads != Kind.IMAGE) {
+      results.add(
+          new Result(
+              "tokens",
+              Result.Type.TEXTS,
+              "with --attention, of texts: the tokens that the model read, special tokens"
+                  + " included"));
+    }
+    results.add(
+        new Result(
+            "attention",
+            Result.Type.VECTORS,
+            "with --attention: for each token its weights for all tokens, which add up to 1; the"
+                + " mean of the layer's heads. An image's last map_height x map_width tokens are its"
+                + " patches, row by row"));
+    if (reads != Kind.TEXT) {
+      results.add(
+          new Result(
+              "map_height", Result.Type.INT, "with --attention, of images: rows of patches"));
+      results.add(
+          new Result(
+              "map_width", Result.Type.INT, "with --attention, of images: columns of patches"));
     }
     return results;
   }
 
   @Override
   public void check(OptionValues options, PackSpec pack, Problems problems) {
-    boolean attention = false;
-    if (pack.tasks().contains(DualSpec.PACK_TASK)) {
-      TextEncoderTask.check(pack, "text", problems);
-      PictureTask.check(pack, "image", problems);
-      DualSpec.read(pack.section(DualSpec.PACK_TASK, problems));
-    } else if (pack.tasks().contains(IMAGES)) {
-      PictureTask.check(pack, "model", problems);
-      ImageEmbedder.readDimension(pack.section(IMAGES, problems));
-    } else {
-      TextEncoderTask.check(pack, problems);
-      attention = EmbeddingSpec.read(pack.section(TEXTS, problems)).attention();
-      if (attention) {
-        TextEncoderTask.check(pack, "attention", problems);
-      }
+    boolean both = pack.tasks().contains(DualSpec.PACK_TASK);
+    boolean images = both || pack.tasks().contains(IMAGES);
+    boolean attention = images ? checkImages(both, pack, problems) : checkTexts(pack, problems);
+    if (!options.get(ATTENTION)) {
+      return;
     }
-    if (reads != Kind.IMAGE && options.get(ATTENTION) && !attention) {
+    if (both && reads == Kind.TEXT) {
+      problems.add(
+          ATTENTION.name(), true, "images; of a model for both, texts do not show their attention");
+    } else if (!attention) {
       problems.add(
           ATTENTION.name(),
           true,
           "a pack with attention; export the model again, with --attention-layer N");
     }
+  }
+
+  /** Gives whether the pack shows attention. */
+  private static boolean checkImages(boolean both, PackSpec pack, Problems problems) {
+    if (both) {
+      TextEncoderTask.check(pack, "text", problems);
+    }
+    ImageEmbeddingSpec spec = ImageEmbeddingSpec.read(pack, problems);
+    PictureTask.check(pack, spec.roles(), problems);
+    return spec.attention().isPresent();
+  }
+
+  /** Gives whether the pack shows attention. */
+  private static boolean checkTexts(PackSpec pack, Problems problems) {
+    TextEncoderTask.check(pack, problems);
+    boolean attention = EmbeddingSpec.read(pack.section(TEXTS, problems)).attention();
+    if (attention) {
+      TextEncoderTask.check(pack, "attention", problems);
+    }
+    return attention;
   }
 
   @Override
@@ -127,6 +160,8 @@ public record Embed(Kind reads) implements TaskDefinition {
     if (pack.tasks().contains(TEXTS)) {
       return new TextEmbedder(model, options.get(ATTENTION));
     }
-    return reads == Kind.TEXT ? new DualTextEmbedder(model) : new ImageEmbedder(model);
+    return reads == Kind.TEXT
+        ? new DualTextEmbedder(model)
+        : new ImageEmbedder(model, options.get(ATTENTION));
   }
 }

@@ -1,46 +1,74 @@
 package io.lakegen.task.embed;
 
-import io.lakegen.encoder.DualSpec;
+import io.lakegen.encoder.PictureAttention;
 import io.lakegen.encoder.PictureTask;
 import io.lakegen.model.LoadedModel;
-import io.lakegen.model.PackSection;
-import io.lakegen.model.PackSpec;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
  * Vectors of images: of a model for images alone, or for images and texts in one space. The graph
  * pools, and normalises those of the latter.
  */
-final class ImageEmbedder extends PictureTask<float[]> {
+final class ImageEmbedder extends PictureTask<ImageEmbedder.Embedding> {
+  /** Null where attention is not shown. */
+  private final PictureAttention attention;
 
-  /** An embedder over a loaded pack, which stays the caller's to close. */
-  ImageEmbedder(LoadedModel model) {
-    super(model, role(model.pack().spec()), dimension(model.pack().spec()));
+  /**
+   * An image's vector.
+   *
+   * @param vector {@code dimension} values of the pack
+   * @param attention if it is shown, the weights of each token for each; else null
+   */
+  record Embedding(float[] vector, List<float[]> attention) {}
+
+  /**
+   * An embedder over a loaded pack, which stays the caller's to close.
+   *
+   * @param showsAttention needs a pack with the graph {@code attention}
+   */
+  ImageEmbedder(LoadedModel model, boolean showsAttention) {
+    this(model, ImageEmbeddingSpec.of(model.pack().spec()), showsAttention);
   }
 
-  private static String role(PackSpec pack) {
-    return pack.tasks().contains(Embed.IMAGES) ? "model" : "image";
+  private ImageEmbedder(LoadedModel model, ImageEmbeddingSpec spec, boolean showsAttention) {
+    this(model, spec, showsAttention ? spec.attention().orElseThrow() : null);
   }
 
-  private static int dimension(PackSpec pack) {
-    return pack.tasks().contains(Embed.IMAGES)
-        ? pack.section(Embed.IMAGES, ImageEmbedder::readDimension)
-        : pack.section(DualSpec.PACK_TASK, DualSpec::read).dimension();
-  }
-
-  /** Reads the section {@code image-feature-extraction} of a pack. */
-  static int readDimension(PackSection section) {
-    section.keys("dimension");
-    return section.positive("dimension");
+  private ImageEmbedder(LoadedModel model, ImageEmbeddingSpec spec, PictureAttention attention) {
+    super(
+        model,
+        attention == null ? spec.role() : PictureAttention.ROLE,
+        attention == null
+            ? new int[] {spec.dimension()}
+            : new int[] {
+              spec.dimension(), Math.multiplyExact(attention.tokens(), attention.tokens())
+            });
+    this.attention = attention;
   }
 
   @Override
-  protected float[] result(float[] vector) {
-    return Pooler.requireFinite(vector);
+  protected Embedding result(List<float[]> outputs) {
+    float[] vector = Pooler.requireFinite(outputs.get(0));
+    return new Embedding(vector, attention == null ? null : rows(outputs.get(1)));
+  }
+
+  private List<float[]> rows(float[] weights) {
+    Pooler.requireFinite(weights);
+    int tokens = attention.tokens();
+    List<float[]> rows = new ArrayList<>(tokens);
+    for (int t = 0; t < tokens; t++) {
+      rows.add(Arrays.copyOfRange(weights, t * tokens, (t + 1) * tokens));
+    }
+    return rows;
   }
 
   @Override
-  public List<List<Object>> values(float[] vector) {
-    return List.of(List.of(vector));
+  public List<List<Object>> values(Embedding result) {
+    return List.of(
+        attention == null
+            ? List.of(result.vector())
+            : List.of(result.vector(), result.attention(), attention.height(), attention.width()));
   }
 }

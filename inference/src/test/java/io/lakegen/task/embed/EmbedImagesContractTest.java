@@ -12,7 +12,7 @@ import io.lakegen.task.TaskDefinition;
 import java.util.List;
 import java.util.Map;
 
-class EmbedImagesContractTest extends TaskContract<Picture, float[]> {
+class EmbedImagesContractTest extends TaskContract<Picture, ImageEmbedder.Embedding> {
   @Override
   protected TaskDefinition definition() {
     return new Embed(Kind.IMAGE);

@@ -8,7 +8,10 @@ import io.lakegen.decode.Fixture;
 import io.lakegen.encoder.FixturePictures;
 import io.lakegen.encoder.PictureTask.Picture;
 import io.lakegen.encoder.TextEncoderTask.Tokens;
+import io.lakegen.problem.Problem;
+import io.lakegen.problem.Problems;
 import io.lakegen.task.Argument.Kind;
+import io.lakegen.task.OptionValues;
 import io.lakegen.task.RowInput;
 import io.lakegen.task.RowInputs;
 import java.util.ArrayList;
@@ -16,6 +19,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Vectors of pictures, and of texts in the same space, against those of transformers. */
@@ -42,22 +46,90 @@ class ImageEmbedderTest {
   @ValueSource(strings = {"dinov2", "clip", "siglip"})
   void picturesInABatchAloneAndFromFiles(String name) throws Exception {
     Fixture fixture = Fixture.load(name);
-    ImageEmbedder embedder = new ImageEmbedder(fixture.model());
+    ImageEmbedder embedder = new ImageEmbedder(fixture.model(), false);
     List<Picture> pictures =
         FixturePictures.pixels(fixture).stream().map(p -> new Picture(new byte[0], p)).toList();
     List<float[]> expected = vectors(fixture.expected().path("imageVectors"));
-    List<float[]> together = embedder.infer(pictures);
+    List<ImageEmbedder.Embedding> together = embedder.infer(pictures);
     assertThat(together).hasSizeGreaterThan(2).hasSameSizeAs(expected);
     List<RowInput> files = FixturePictures.rows(fixture);
     for (int i = 0; i < expected.size(); i++) {
-      agree(together.get(i), expected.get(i), 1e-5f);
-      agree(embedder.infer(List.of(pictures.get(i))).get(0), expected.get(i), 1e-5f);
+      agree(together.get(i).vector(), expected.get(i), 1e-5f);
+      agree(embedder.infer(List.of(pictures.get(i))).get(0).vector(), expected.get(i), 1e-5f);
     }
     // The one of these pictures that the processor does not resize.
     int exact = name.equals("dinov2") ? 1 : 0;
-    float[] ofFile = embedder.infer(List.of(embedder.prepare(files.get(exact)))).get(0);
+    float[] ofFile = embedder.infer(List.of(embedder.prepare(files.get(exact)))).get(0).vector();
     agree(ofFile, expected.get(exact), 1e-5f);
     embedder.check();
+  }
+
+  /**
+   * A class token and three registers stand in front of dinov2's patches, a class token of clip's.
+   */
+  @ParameterizedTest
+  @CsvSource({"dinov2-attention, 20", "clip-attention, 17"})
+  void attentionIsThatOfTransformersInEveryBatch(String name, int tokens) throws Exception {
+    Fixture fixture = Fixture.load(name);
+    ImageEmbedder embedder = new ImageEmbedder(fixture.model(), true);
+    ImageEmbedder plain = new ImageEmbedder(fixture.model(), false);
+    List<Picture> pictures =
+        FixturePictures.pixels(fixture).stream().map(p -> new Picture(new byte[0], p)).toList();
+    float[] expected = Fixture.floats(fixture.expected().path("weights"));
+    List<ImageEmbedder.Embedding> together = embedder.infer(pictures);
+    assertThat(together).hasSize(5);
+    assertThat(expected).hasSize(5 * tokens * tokens);
+    for (int i = 0; i < pictures.size(); i++) {
+      List<Object> values = embedder.values(together.get(i)).get(0);
+      assertThat(values.subList(2, 4)).containsExactly(4, 4);
+      ImageEmbedder.Embedding alone = embedder.infer(List.of(pictures.get(i))).get(0);
+      assertThat(values.get(1)).isEqualTo(together.get(i).attention());
+      assertThat(together.get(i).attention()).hasSize(tokens);
+      for (int t = 0; t < tokens; t++) {
+        int from = (i * tokens + t) * tokens;
+        float[] weights = Arrays.copyOfRange(expected, from, from + tokens);
+        agree(together.get(i).attention().get(t), weights, 1e-5f);
+        agree(alone.attention().get(t), weights, 1e-5f);
+        agree(alone.attention().get(t), together.get(i).attention().get(t), 1e-6f);
+      }
+      float[] vector = plain.infer(List.of(pictures.get(i))).get(0).vector();
+      agree(together.get(i).vector(), vector, 1e-5f);
+      assertThat(plain.values(plain.infer(List.of(pictures.get(i))).get(0)).get(0)).hasSize(1);
+    }
+    embedder.check();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          dinov2         | IMAGE         | a pack with attention; export the model again, with --attention-layer N
+          dinov2         | TEXT_OR_IMAGE | a pack with attention; export the model again, with --attention-layer N
+          clip           | IMAGE         | a pack with attention; export the model again, with --attention-layer N
+          clip-attention | TEXT          | images; of a model for both, texts do not show their attention
+          clip-attention | IMAGE         |
+          clip-attention | TEXT_OR_IMAGE |
+          """)
+  void attentionNeedsAPackThatHasItAndImages(String name, Kind reads, String expected) {
+    Problems problems = new Problems();
+    new Embed(reads)
+        .check(
+            OptionValues.NONE.with(Embed.ATTENTION, true),
+            Fixture.load(name).model().pack().spec(),
+            problems);
+    assertThat(problems.list())
+        .extracting(Problem::toString)
+        .isEqualTo(
+            expected == null ? List.of() : List.of("attention: true (expected: " + expected + ")"));
+  }
+
+  @Test
+  void textsOfAPackThatShowsAttentionToImagesAreEmbedded() throws Exception {
+    Fixture fixture = Fixture.load("clip-attention");
+    DualTextEmbedder embedder = new DualTextEmbedder(fixture.model());
+    Tokens text = embedder.prepare(RowInputs.of("text", "a red boat"));
+    assertThat(embedder.infer(List.of(text)).get(0).vector()).hasSize(24);
   }
 
   @ParameterizedTest

@@ -9,6 +9,7 @@ import io.lakegen.jobs.input.InputReader;
 import io.lakegen.jobs.input.InputTable;
 import io.lakegen.model.Devices;
 import io.lakegen.model.ModelPack;
+import io.lakegen.model.PackSpec;
 import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problems;
 import io.lakegen.spark.Cluster;
@@ -73,7 +74,7 @@ final class JobChecks {
     Optional<InputReader> reader = files.map(this::reader);
     Optional<StructType> schema =
         reader.flatMap(r -> schema(r, files.orElseThrow(), history.schema()));
-    pack.ifPresent(p -> schema.ifPresent(s -> task = task.with(p.spec(), holdsImages(s, files))));
+    pack.ifPresent(p -> schema.ifPresent(s -> know(p.spec(), holdsImages(s, files))));
     Optional<Dataset<Row>> rows = schema.map(s -> reader.orElseThrow().rows(s, List.of()));
     Optional<BoundInputs> inputs =
         rows.map(
@@ -100,6 +101,10 @@ final class JobChecks {
             .passedThrough(BoundInputs.visible(loaded), spec.get(JobOptions.KEEP_IMAGE), results()),
         output.orElseThrow(),
         history.chunks());
+  }
+
+  private void know(PackSpec pack, boolean images) {
+    task = PackCheck.known(task, spec.options(), pack, images, problems);
   }
 
   /** Whether the column of the first argument does, which may be the paths of image files. */

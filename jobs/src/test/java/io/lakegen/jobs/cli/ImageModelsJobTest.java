@@ -3,6 +3,8 @@ package io.lakegen.jobs.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.jobs.TestJobs;
 import io.lakegen.jobs.TestJobs.Result;
 import java.awt.Color;
@@ -10,9 +12,12 @@ import java.awt.Graphics2D;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
 import javax.imageio.ImageIO;
 import org.apache.spark.sql.Row;
@@ -20,8 +25,9 @@ import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.StructType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import scala.collection.Seq;
 
-/** Encoding, decoding and sampling through the command line, by tiny random models. */
+/** Models of images through the command line: tiny random ones. */
 class ImageModelsJobTest {
   private static final Path FIXTURES =
       Path.of("../inference/src/test/resources/fixtures").toAbsolutePath().normalize();
@@ -121,6 +127,86 @@ class ImageModelsJobTest {
         }
       }
     }
+  }
+
+  /** Of the picture that the pack doesn't resize, as transformers gives it. */
+  @Test
+  void attentionIsAColumn() throws IOException {
+    JsonNode expected =
+        new ObjectMapper().readTree(FIXTURES.resolve("dinov2-attention/expected.json").toFile());
+    Path pictures = Files.createDirectory(folder.resolve("pictures"));
+    for (int i = 0; i < 3; i++) {
+      write(expected.path("images").path(i), pictures.resolve(i + ".png"));
+    }
+    Files.write(pictures.resolve("bad.png"), new byte[] {1, 2, 3});
+    Result result =
+        run("embed", pictures, "dinov2-attention", "out", "--attention", "--max-error-rate", 0.5);
+    assertThat(result.status()).as(result.err()).isZero();
+    assertThat(TestJobs.spark().read().parquet(folder.resolve("out").toString()).schema())
+        .satisfies(
+            schema ->
+                assertThat(schema.fieldNames())
+                    .contains("embedding", "attention", "map_height", "map_width")
+                    .doesNotContain("tokens", "token_count", "truncated"))
+        .extracting(schema -> schema.apply("attention").dataType().catalogString())
+        .isEqualTo("array<array<float>>");
+    List<Row> good = rows("out").stream().filter(r -> r.<Object>getAs("error") == null).toList();
+    assertThat(good).hasSize(3);
+    ByteBuffer weights =
+        ByteBuffer.wrap(Base64.getDecoder().decode(expected.at("/weights/float32").asText()))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    for (Row row : good) {
+      List<Seq<Float>> attention = row.getList(row.fieldIndex("attention"));
+      assertThat(attention).hasSize(20).allSatisfy(w -> assertThat(w.length()).isEqualTo(20));
+      assertThat(List.of(row.<Integer>getAs("map_height"), row.<Integer>getAs("map_width")))
+          .containsExactly(4, 4);
+      if (row.<String>getAs("path").endsWith("/1.png")) {
+        for (int i = 0; i < 400; i++) {
+          assertThat(attention.get(i / 20).apply(i % 20))
+              .isCloseTo(weights.getFloat((400 + i) * Float.BYTES), within(1e-5f));
+        }
+      }
+    }
+    assertThat(rows("out").stream().filter(r -> r.<Object>getAs("error") != null)).hasSize(1);
+    // As docs/tasks/embed.md has it.
+    assertThat(
+            TestJobs.spark()
+                .read()
+                .parquet(folder.resolve("out").toString())
+                .selectExpr(
+                    "slice(attention[0], -map_height * map_width, map_height * map_width) AS map",
+                    "attention")
+                .where("map[0] = attention[0][4] AND size(map) = 16")
+                .count())
+        .isEqualTo(3);
+  }
+
+  private static void write(JsonNode picture, Path file) throws IOException {
+    int width = picture.path("width").asInt();
+    byte[] rgb = Base64.getDecoder().decode(picture.path("rgb").asText());
+    BufferedImage image =
+        new BufferedImage(width, picture.path("height").asInt(), BufferedImage.TYPE_INT_RGB);
+    for (int i = 0; i < rgb.length / 3; i++) {
+      Color color = new Color(rgb[3 * i] & 0xFF, rgb[3 * i + 1] & 0xFF, rgb[3 * i + 2] & 0xFF);
+      image.setRGB(i % width, i / width, color.getRGB());
+    }
+    ImageIO.write(image, "png", file.toFile());
+  }
+
+  /** Whether it can be shown is known only when the column is, too. */
+  @Test
+  void attentionToTextsOfAModelForBothIsRefused() throws IOException {
+    Path texts = folder.resolve("texts.txt");
+    Files.write(texts, List.of("a red boat"));
+    Result refused = run("embed", texts, "clip-attention", "out", "--attention");
+    assertThat(refused.status()).isEqualTo(2);
+    assertThat(refused.err())
+        .contains(
+            "attention: true (expected: images; of a model for both, texts do not show their"
+                + " attention)");
+    Result embedded = run("embed", texts, "clip-attention", "out");
+    assertThat(embedded.status()).as(embedded.err()).isZero();
+    assertThat(rows("out").get(0).getList(rows("out").get(0).fieldIndex("embedding"))).hasSize(24);
   }
 
   @Test

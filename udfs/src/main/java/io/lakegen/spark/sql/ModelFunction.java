@@ -173,7 +173,9 @@ final class ModelFunction extends AbstractFunction1<Seq<Expression>, Expression>
     problems.throwIfAny();
     Optional<ModelPack> pack = PackCheck.fetch(task, taskValues, uri, hadoopConf(), problems);
     problems.throwIfAny();
-    TaskDefinition known = task.with(pack.orElseThrow().spec(), isBinary(call.inputs().get(0)));
+    TaskDefinition known =
+        PackCheck.known(
+            task, taskValues, pack.orElseThrow().spec(), isBinary(call.inputs().get(0)), problems);
     arguments = known.data().arguments().subList(0, arguments.size());
     for (Argument argument : arguments) {
       taskValues = taskValues.with(argument.column(), argument.name());

@@ -69,6 +69,7 @@ class FunctionsTest {
   static void start() {
     spark = QueryPlanTest.session(folder);
     spark.conf().set("spark.lakegen.models.gpt", FIXTURES + "/gpt2/pack");
+    spark.conf().set("spark.lakegen.models.both", FIXTURES + "/clip-attention/pack");
     spark.conf().set("spark.lakegen.models.pairs", FIXTURES + "/distilbert-classification/pack");
   }
 
@@ -161,6 +162,7 @@ class FunctionsTest {
         "ai_shout('a', 'tiny', map('seed', cast(id as string))) | (expected: a constant map",
         "ai_embed('a') | missing (expected: the URI of a model pack as an argument, or in"
             + " spark.lakegen.default.embed)",
+        "ai_embed('a', 'both', map('attention', 'true')) | attention: true (expected: images;",
         "ai_caption('a.png', 'tiny') | (expected: the bytes of an image file",
         "ai_caption(cast('a' as binary), 'tiny') | (expected: a pack for [image-to-text])",
         "ai_classify(cast('a' as binary), 'tiny') | (expected: a pack for [text-classification,",
