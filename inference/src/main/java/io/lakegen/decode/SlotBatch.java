@@ -11,6 +11,7 @@ import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackSpec;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
@@ -299,8 +300,15 @@ final class SlotBatch<C> implements AutoCloseable {
     return new NDIndex().addAllDim(2).addSliceDim(from, to).addAllDim().addSliceDim(0, slots);
   }
 
-  /** Takes a row out; the last row takes its place. */
-  void leave(DecodeRow row) {
+  /** Takes rows out; the last of those that stay take their places. */
+  void leave(Collection<DecodeRow> rows) {
+    // From the last on, so that none is moved that leaves as well.
+    rows.stream()
+        .sorted(Comparator.comparingInt((DecodeRow row) -> row.index).reversed())
+        .forEach(this::leave);
+  }
+
+  private void leave(DecodeRow row) {
     DecodeRow last = live.remove(live.size() - 1);
     if (last != row) {
       int from = last.index;
