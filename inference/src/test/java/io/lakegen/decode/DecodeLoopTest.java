@@ -379,8 +379,15 @@ class DecodeLoopTest {
         .isInstanceOf(EngineException.class)
         .hasMessage("CUDA out of memory");
     assertThat(encoder.rows.subList(encoder.rows.size() - 3, encoder.rows.size()))
-        .containsExactly(2, 1, 1);
+        .containsExactly(3, 1, 1);
     assertThat(PrefixStore.of(GPT2.model()).slots()).isZero();
+  }
+
+  @Test
+  void rowsThatAStepComputesInAnyCaseAreUsed() {
+    Joins encoder = new Joins();
+    tokens(OptionValues.NONE.with(MAX_NEW_TOKENS, 24), requests(20), encoder, 6);
+    assertThat(encoder.rows.get(0)).isEqualTo(GPT2.model().device().isGpu() ? 6 : 8);
   }
 
   @Test
