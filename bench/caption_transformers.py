@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -78,17 +79,23 @@ def prepare(folder: Path, count: int, dtype: str) -> None:
     if not pack.exists():
         command = [sys.executable, "-m", "lakegen_export", "--model", str(model), "--out", str(pack), "--dtype", dtype]
         subprocess.run(command, cwd=ROOT / "model-export", check=True)
-    random = np.random.default_rng(1)
-    sizes = np.exp(random.uniform(np.log(0.3), np.log(LARGE), count))
-    for name, numbers in {f"photos-{count}": sizes, "large": [LARGE] * LARGE_PHOTOS}.items():
-        target = folder / name
-        target.mkdir(parents=True, exist_ok=True)
-        for number, megapixels in enumerate(numbers):
-            path = target / f"{number:04d}.jpg"
-            if not path.exists():
-                partial = path.with_suffix(".partial")
-                partial.write_bytes(photo(number, megapixels))
-                partial.rename(path)
+    save_photos(folder / f"photos-{count}", sizes(count))
+    save_photos(folder / "large", [LARGE] * LARGE_PHOTOS)
+
+
+def sizes(count: int) -> np.ndarray:
+    """Megapixels of photographs, from 0.3 to 12."""
+    return np.exp(np.random.default_rng(1).uniform(np.log(0.3), np.log(LARGE), count))
+
+
+def save_photos(target: Path, megapixels: Iterable[float]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for number, size in enumerate(megapixels):
+        path = target / f"{number:04d}.jpg"
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            partial.write_bytes(photo(number, size))
+            partial.rename(path)
 
 
 def processor(folder: Path):

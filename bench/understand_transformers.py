@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-ROWS, PHOTOS = 160, 240
+ROWS, PHOTOS = 160, 120
 TEXT_BATCH, PHOTO_BATCH = 8, 16
 LABELS = ["boat", "house", "cat", "man", "tree", "river", "dog", "car", "table", "flower"]
 MODELS = {"answer": "distilbert", "classify": "vit", "embed": "dinov2", "zero-shot": "clip"}
@@ -100,26 +100,13 @@ def make_rows(folder: Path) -> None:
             file.write(json.dumps({"id": number, "question": question + "?", "context": context}) + "\n")
 
 
-def make_photos(folder: Path) -> None:
-    sys.path.insert(0, str(ROOT / "bench"))
-    from caption_transformers import photo
-
-    target = folder / "photos"
-    target.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng(1)
-    for number, megapixels in enumerate(np.exp(random.uniform(np.log(0.3), np.log(3), PHOTOS))):
-        path = target / f"{number:04d}.jpg"
-        if not path.exists():
-            partial = path.with_suffix(".partial")
-            partial.write_bytes(photo(number, megapixels))
-            partial.rename(path)
-
-
 def prepare(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     make_models(folder)
     make_rows(folder)
-    make_photos(folder)
+    from caption_transformers import save_photos, sizes
+
+    save_photos(folder / "photographs", sizes(PHOTOS))
 
 
 def pipeline(name: str, folder: Path):
@@ -159,7 +146,7 @@ def run(name: str, folder: Path, start: int, end: int) -> dict:
         rows = [{key: value for key, value in json.loads(line).items() if key != "id"} for line in lines]
         names = [str(number) for number in range(len(rows))]
     else:
-        paths = sorted((folder / "photos").glob("*.jpg"))
+        paths = sorted((folder / "photographs").glob("*.jpg"))
         rows, names = [str(path) for path in paths], [path.name for path in paths]
     call = pipeline(name, folder)
     call(rows[:PHOTO_BATCH])

@@ -18,6 +18,8 @@ from pyspark.sql.functions import udf
 JAR = ROOT / "jobs/target/lakegen-jobs.jar"
 CONF = ROOT / "conf/sql.conf"
 QUERIES = re.findall(r"^```sql\n(.*?)^```", (ROOT / "docs/sql.md").read_text(), re.MULTILINE | re.DOTALL)
+# Packs of untrained models, for tasks that no sample model does.
+FIXTURES = ROOT / "inference/src/test/resources/fixtures"
 PICTURES = "SELECT path, content FROM binaryFile.`sample-data/images/{}`"
 # No Hive catalogue, which would make a Derby database, and no web page.
 QUIET = {"spark.sql.catalogImplementation": "in-memory", "spark.ui.enabled": "false"}
@@ -102,6 +104,84 @@ def test_ai_render_gives_a_picture_that_ai_caption_reads(spark: SparkSession) ->
     assert spark.sql(f"SELECT {drawn} AS p").head().p == row.p
 
 
+def test_ai_classify_tells_the_groups_of_pictures(spark: SparkSession) -> None:
+    rows = spark.sql(f"""
+        SELECT path, ai_classify(content, 'sample-data/models/emoji-groups') AS label
+        FROM ({PICTURES.format("groups/*.png")})""").collect()
+    lines = (ROOT / "sample-data/images/groups.jsonl").read_text().splitlines()
+    groups = {Path(line["file"]).name: line["group"] for line in map(json.loads, lines)}
+    assert len(rows) == len(groups)
+    assert sum(groups[Path(row.path).name] == row.label for row in rows) > len(rows) / 2
+
+
+def test_ai_embed_takes_pictures_and_texts_of_one_space(spark: SparkSession) -> None:
+    rows = spark.sql(f"""
+        SELECT ai_embed(content, '{FIXTURES}/clip/pack') AS p, ai_embed('a photo', '{FIXTURES}/clip/pack') AS t
+        FROM ({PICTURES.format("photos/*.jpg")})""").collect()
+    assert rows
+    for row in rows:
+        np.testing.assert_allclose([np.linalg.norm(row.p), np.linalg.norm(row.t)], 1, atol=1e-5)
+        assert len(row.p) == len(row.t)
+
+
+def test_ai_answer_gives_a_part_of_the_context(spark: SparkSession) -> None:
+    rows = spark.sql(f"""
+        SELECT definition, ai_answer(definition, concat('what is ', id), '{FIXTURES}/distilbert-answers/pack',
+                                     map('result', 'struct')) AS r
+        FROM json.`sample-data/text/definitions.jsonl` LIMIT 20""").collect()
+    assert [row.definition[row.r.start : row.r.end] for row in rows] == [row.r.answer for row in rows]
+    assert all(0 < row.r.score <= 1 for row in rows)
+
+
+def test_ai_match_scores_a_picture_and_a_text(spark: SparkSession) -> None:
+    rows = spark.sql(f"""
+        SELECT ai_match(content, 'a red boat', '{FIXTURES}/blip-matching/pack',
+                        map('heat_map', 'true', 'result', 'struct')) AS r
+        FROM ({PICTURES.format("photos/*.jpg")})""").collect()
+    assert rows
+    for row in rows:
+        assert 0 <= row.r.itm_score <= 1
+        assert -1 <= row.r.itc_score <= 1
+        assert row.r.words == ["a", "red", "boat"]
+        assert {len(values) for values in row.r.maps} == {row.r.map_height * row.r.map_width}
+
+
+def test_ai_encode_and_ai_decode_are_each_others_inverse(spark: SparkSession) -> None:
+    vae = "'sample-data/models/fashion-vae'"
+    rows = spark.sql(f"""
+        SELECT ai_encode(image, {vae}) AS latents,
+               ai_encode(ai_decode(ai_encode(image, {vae}), {vae}), {vae}) AS again
+        FROM (SELECT ai_sample(seed, label, 'sample-data/models/fashion-gan') AS image
+              FROM json.`sample-data/prompts/seeds.jsonl`)""").collect()
+    latents, again = (np.array([row[i] for row in rows]) for i in range(2))
+    assert len(rows) > 10
+    own = np.linalg.norm(latents - again, axis=1)
+    others = np.linalg.norm(latents[:, None] - latents, axis=2)
+    np.fill_diagonal(others, np.inf)
+    print(
+        f"latents after a round trip: {own.mean():.2f} away; of the nearest other picture: {others.min(1).mean():.2f}"
+    )
+    assert np.median(own) < np.median(others.min(axis=1))
+
+
+def test_ai_sample_is_the_same_for_the_same_seed(spark: SparkSession) -> None:
+    call = "ai_sample({}, 3, 'sample-data/models/fashion-gan')"
+    row = spark.sql(f"SELECT {call.format(1)} AS a, {call.format(2)} AS b").head()
+    assert bytes(row.a).startswith(b"\x89PNG")
+    assert row.a != row.b
+    assert spark.sql(f"SELECT {call.format(1)} AS a").head().a == row.a
+
+
+def test_ai_next_frame_takes_an_array_of_pictures(spark: SparkSession) -> None:
+    rows = spark.sql("""
+        SELECT clip, ai_next_frame(frames, 'sample-data/models/moving-convlstm') AS image
+        FROM (SELECT regexp_extract(path, '(\\\\d+)-\\\\d+.png', 1) AS clip,
+                     transform(sort_array(collect_list(struct(path, content))), f -> f.content) AS frames
+              FROM binaryFile.`sample-data/clips/frames/*.png` GROUP BY 1)""").collect()
+    assert len(rows) == len((ROOT / "sample-data/clips/clips.jsonl").read_text().splitlines())
+    assert all(bytes(row.image).startswith(b"\x89PNG") for row in rows)
+
+
 def test_ai_similarity_is_a_cosine(spark: SparkSession) -> None:
     query = "SELECT ai_embed('{}') AS a, ai_embed('{}') AS b, ai_similarity(ai_embed('{}'), ai_embed('{}')) AS s"
     pairs = ("a cold drink", "a cup of iced tea"), ("a cold drink", "the roof of a church")
@@ -125,7 +205,9 @@ def test_a_wrong_call_is_an_analysis_exception(spark: SparkSession) -> None:
 
 
 def test_functions_describe_themselves(spark: SparkSession) -> None:
-    for name in ("ai_embed", "ai_classify", "ai_complete", "ai_caption", "ai_render", "ai_similarity"):
+    names = [row.function for row in spark.sql("SHOW FUNCTIONS LIKE 'ai_*'").collect()]
+    assert len(names) == 12
+    for name in names:
         said = "\n".join(row[0] for row in spark.sql(f"DESCRIBE FUNCTION EXTENDED {name}").collect())
         assert f"{name}(" in said
         assert "Arguments:" in said

@@ -22,13 +22,13 @@ public abstract class PictureTask<O> implements Task<PictureTask.Picture, O> {
   /** Name of the input. */
   public static final String IMAGE = "image";
 
-  public static final Budget.Unit BUDGET = new Budget.Unit("pictures in a batch", 16, 128);
+  static final Budget.Unit BUDGET = new Budget.Unit("pictures in a batch", 16, 128);
 
   /** The first window is a sixteenth; the bytes of large pictures end a window much earlier. */
-  public static final int WINDOW_ROWS = 256;
+  static final int WINDOW_ROWS = 256;
 
   /** Reading and seeing a picture costs more than a Spark task. */
-  public static final int MIN_TASK_ROWS = 1;
+  static final int MIN_TASK_ROWS = 1;
 
   private final LoadedModel model;
   private final PictureInput input;

@@ -23,8 +23,12 @@ public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens,
    * On CPUs throughput is flat from a few hundred tokens a batch on, and small batches stay in the
    * caches; a GPU wants the thousands that fill it.
    */
-  public static final Budget.Unit BUDGET =
+  static final Budget.Unit BUDGET =
       new Budget.Unit("tokens in a batch, padding counted", 2_048, 65_536);
+
+  static final int WINDOW_ROWS = 4096;
+
+  static final int MIN_TASK_ROWS = 32;
 
   /** Stays the caller's to close. */
   protected final LoadedModel model;

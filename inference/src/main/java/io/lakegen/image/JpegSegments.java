@@ -1,7 +1,9 @@
 package io.lakegen.image;
 
 import java.io.ByteArrayOutputStream;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * The marker segments of a JPEG (ITU-T T.81, annex B), read as leniently as Pillow reads them:
@@ -33,6 +35,9 @@ record JpegSegments(byte[] file, byte[] exif) {
   /** What libjpeg reads of an Adobe segment; it ignores shorter ones. */
   private static final int ADOBE_LENGTH = 12;
 
+  /** Start and end of spectral selection, and the bit positions of successive approximation. */
+  private static final byte[] SEQUENTIAL = {0, 63, 0};
+
   private static final byte[] JFIF_SEGMENT = {
     (byte) 0xFF, (byte) APP0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0
   };
@@ -45,9 +50,11 @@ record JpegSegments(byte[] file, byte[] exif) {
     return new Reader(file).read();
   }
 
+  private record Part(byte[] bytes, int start, int end) {}
+
   private static final class Reader {
     private final byte[] file;
-    private final ByteArrayOutputStream kept;
+    private final List<Part> kept = new ArrayList<>();
     private final ByteArrayOutputStream exif = new ByteArrayOutputStream();
     private boolean jfif;
     private int adobeTransform = -1;
@@ -57,14 +64,13 @@ record JpegSegments(byte[] file, byte[] exif) {
 
     Reader(byte[] file) {
       this.file = file;
-      this.kept = new ByteArrayOutputStream(file.length);
     }
 
     JpegSegments read() {
       while (nextMarker()) {
         int marker = file[at + 1] & 0xFF;
         if (marker == EOI) {
-          kept.write(file, at, 2);
+          keep(at, at + 2);
           break;
         }
         if (marker == TEM || (marker >= RST0 && marker <= RST7)) {
@@ -75,7 +81,7 @@ record JpegSegments(byte[] file, byte[] exif) {
         int end = at + 2 + Math.max(2, length);
         if (marker == SOI || marker < 0xC0 || end > file.length) {
           // The decoder says what is wrong.
-          kept.write(file, at, file.length - at);
+          keep(at, file.length);
           break;
         }
         if (application(marker)) {
@@ -86,7 +92,7 @@ record JpegSegments(byte[] file, byte[] exif) {
           if (marker >= 0xC0 && marker <= 0xCF && marker != DHT && marker != DAC) {
             frame(marker, end);
           }
-          kept.write(file, at, end - at);
+          keep(at, end);
         }
         at = end;
       }
@@ -135,15 +141,14 @@ record JpegSegments(byte[] file, byte[] exif) {
       if (end + 1 >= file.length) {
         end = file.length;
       }
-      byte[] scan = Arrays.copyOfRange(file, at, end);
-      int parameters = header - at - 3;
-      if ((frame == 0xC0 || frame == 0xC1) && parameters >= 5) {
+      if ((frame == 0xC0 || frame == 0xC1) && header - at >= 8) {
         // A sequential scan has one value for these; libjpeg only warns of others.
-        scan[parameters] = 0;
-        scan[parameters + 1] = 63;
-        scan[parameters + 2] = 0;
+        keep(at, header - 3);
+        kept.add(new Part(SEQUENTIAL, 0, SEQUENTIAL.length));
+        keep(header, end);
+      } else {
+        keep(at, end);
       }
-      kept.write(scan, 0, scan.length);
       return end;
     }
 
@@ -155,8 +160,12 @@ record JpegSegments(byte[] file, byte[] exif) {
       return code != 0 && code != 0xFF && (code < RST0 || code > RST7) && code != DNL;
     }
 
+    private void keep(int start, int end) {
+      kept.add(new Part(file, start, end));
+    }
+
     private byte[] withColourSpace() {
-      ByteArrayOutputStream out = new ByteArrayOutputStream(kept.size() + 40);
+      ByteArrayOutputStream out = new ByteArrayOutputStream(file.length + 40);
       out.write(0xFF);
       out.write(SOI);
       if (jfif) {
@@ -174,7 +183,9 @@ record JpegSegments(byte[] file, byte[] exif) {
         out.writeBytes(ADOBE);
         out.writeBytes(new byte[] {0, 100, 0, 0, 0, 0, (byte) transform});
       }
-      out.writeBytes(kept.toByteArray());
+      for (Part part : kept) {
+        out.write(part.bytes(), part.start(), part.end() - part.start());
+      }
       return out.toByteArray();
     }
 

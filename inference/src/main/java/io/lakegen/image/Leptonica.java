@@ -26,7 +26,10 @@ final class Leptonica {
     int[] width = new int[1];
     int[] height = new int[1];
     int failed =
-        leptonica.readHeaderMemJpeg(file, file.length, width, height, null, null, (int[]) null);
+        NativeStderr.silently(
+            () ->
+                leptonica.readHeaderMemJpeg(
+                    file, file.length, width, height, null, null, (int[]) null));
     return failed == 0 ? new int[] {width[0], height[0]} : null;
   }
 
@@ -50,7 +53,9 @@ final class Leptonica {
    * @return null if libjpeg gives up
    */
   static Pixels jpeg(byte[] file, int scale, int[] warnings) {
-    return pixels(leptonica.pixReadMemJpeg(file, file.length, 0, scale, warnings, 0));
+    return pixels(
+        NativeStderr.silently(
+            () -> leptonica.pixReadMemJpeg(file, file.length, 0, scale, warnings, 0)));
   }
 
   /** Decodes a WebP image, on white; null if libwebp gives up. */

@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lakegen.ChildJvm;
 import io.lakegen.task.RowException;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -112,6 +114,36 @@ class ImageDecoderTest {
                 RowException.class,
                 e -> assertThat(e.error().type()).as(e.getMessage()).isEqualTo("truncated_image"));
       }
+    }
+  }
+
+  @Test
+  void libjpegWritesNothingOnTheConsole() throws Exception {
+    List<String> files =
+        Stream.of("truncated-large.jpg", "hole.jpg")
+            .map(name -> IMAGES.resolve("bad/" + name).toString())
+            .toList();
+    Process process =
+        ChildJvm.of(DecodingMain.class, List.of(), files.toArray(String[]::new)).start();
+    byte[] written = process.getErrorStream().readAllBytes();
+    assertThat(process.waitFor()).isZero();
+    assertThat(new String(written, StandardCharsets.UTF_8).lines())
+        .filteredOn(line -> line.contains("JPEG"))
+        .containsExactly("2 refused; of JPEG files");
+  }
+
+  /** Decodes files that are all refused. */
+  static final class DecodingMain {
+    public static void main(String[] files) throws IOException {
+      int refused = 0;
+      for (String file : files) {
+        try {
+          ImageDecoder.decode(Files.readAllBytes(Path.of(file)), ALL, ALL);
+        } catch (RowException e) {
+          refused++;
+        }
+      }
+      System.err.println(refused + " refused; of JPEG files");
     }
   }
 

@@ -1,5 +1,6 @@
 package io.lakegen.task.answer;
 
+import io.lakegen.encoder.EncoderData;
 import io.lakegen.encoder.TextEncoderTask;
 import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackSpec;
@@ -64,16 +65,14 @@ public record Answer() implements TaskDefinition {
               + " than the best answer (models trained as on SQuAD 2).");
 
   private static final TaskData DATA =
-      new TaskData(
+      EncoderData.of(
+          Argument.Kind.TEXT,
           "answer",
           "Answers questions with a part of a text. A context longer than the model reads is"
               + " searched in windows that overlap.",
           List.of(PACK_TASK),
           List.of(CONTEXT, QUESTION_COLUMN),
-          List.of(QUESTION, TOP_K, MAX_ANSWER_LENGTH, DOC_STRIDE, NO_ANSWER),
-          TextEncoderTask.BUDGET,
-          4096,
-          32);
+          List.of(QUESTION, TOP_K, MAX_ANSWER_LENGTH, DOC_STRIDE, NO_ANSWER));
 
   @Override
   public TaskData data() {

@@ -1,6 +1,7 @@
 package io.lakegen.task.classify;
 
 import io.lakegen.encoder.DualSpec;
+import io.lakegen.encoder.EncoderData;
 import io.lakegen.encoder.PictureTask;
 import io.lakegen.encoder.TextEncoderTask;
 import io.lakegen.model.LoadedModel;
@@ -74,20 +75,14 @@ public record Classify(Kind reads) implements TaskDefinition {
 
   private static TaskData data(Kind reads) {
     boolean images = reads == Kind.IMAGE;
-    return new TaskData(
+    return EncoderData.of(
+        reads,
         "classify",
         "Classifies texts, pairs of texts, or images, as the model does: the best label and its"
             + " score.",
         List.of(TEXTS, IMAGES, DualSpec.PACK_TASK),
         List.of(Argument.required(images ? PictureTask.IMAGE : TEXT, reads, TEXT), PAIR),
-        List.of(TOP_K, LABELS, LABEL_TEMPLATE),
-        images
-            ? PictureTask.BUDGET
-            : reads == Kind.TEXT
-                ? TextEncoderTask.BUDGET
-                : TextEncoderTask.BUDGET.or(PictureTask.BUDGET),
-        images ? PictureTask.WINDOW_ROWS : 4096,
-        images ? PictureTask.MIN_TASK_ROWS : 32);
+        List.of(TOP_K, LABELS, LABEL_TEMPLATE));
   }
 
   @Override

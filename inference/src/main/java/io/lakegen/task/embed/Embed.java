@@ -1,6 +1,7 @@
 package io.lakegen.task.embed;
 
 import io.lakegen.encoder.DualSpec;
+import io.lakegen.encoder.EncoderData;
 import io.lakegen.encoder.PictureTask;
 import io.lakegen.encoder.TextEncoderTask;
 import io.lakegen.model.LoadedModel;
@@ -48,20 +49,14 @@ public record Embed(Kind reads) implements TaskDefinition {
 
   private static TaskData data(Kind reads) {
     boolean images = reads == Kind.IMAGE;
-    return new TaskData(
+    return EncoderData.of(
+        reads,
         "embed",
         "Embeds texts or images: a vector for each. A model for both, such as CLIP, embeds image"
             + " files and binary columns as images, and string columns as texts, in one space.",
         List.of(TEXTS, IMAGES, DualSpec.PACK_TASK),
         List.of(Argument.required(images ? PictureTask.IMAGE : TEXT, reads, TEXT)),
-        images ? List.of() : List.of(ATTENTION),
-        images
-            ? PictureTask.BUDGET
-            : reads == Kind.TEXT
-                ? TextEncoderTask.BUDGET
-                : TextEncoderTask.BUDGET.or(PictureTask.BUDGET),
-        images ? PictureTask.WINDOW_ROWS : 4096,
-        images ? PictureTask.MIN_TASK_ROWS : 32);
+        images ? List.of() : List.of(ATTENTION));
   }
 
   @Override

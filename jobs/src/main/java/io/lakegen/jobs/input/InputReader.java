@@ -17,8 +17,10 @@ import io.lakegen.problem.Problems;
 import io.lakegen.spark.OutputSchema;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaRDD;
@@ -49,7 +51,6 @@ import org.apache.spark.util.SerializableConfiguration;
 public final class InputReader {
   private static final String CORRUPT = "__lakegen_corrupt";
 
-  /** Marks a column that stands in the names of folders. */
   private static final String FOLDER = "lakegen.folder";
 
   private static final Map<String, String> CSV =
@@ -65,17 +66,24 @@ public final class InputReader {
   private final SparkSession spark;
   private final InputFormat format;
   private final String textColumn;
+  private final Optional<InputTable> table;
 
   /**
    * A reader of files of a format.
    *
    * @param textColumn string column that the model reads, and name of the lines of a text file; a
    *     JSON value of another type there is a read error
+   * @param table whose files they are
    */
-  public InputReader(org.apache.spark.sql.SparkSession spark, InputFiles files, String textColumn) {
+  public InputReader(
+      org.apache.spark.sql.SparkSession spark,
+      InputFiles files,
+      String textColumn,
+      Optional<InputTable> table) {
     this.spark = (SparkSession) spark;
     this.format = files.format();
     this.textColumn = textColumn;
+    this.table = table;
   }
 
   Configuration hadoopConfiguration() {
@@ -106,7 +114,7 @@ public final class InputReader {
                       .as(Encoders.STRING()))
               .schema();
       case csv -> spark.read().options(CSV).csv(first).schema();
-      case parquet -> parquetSchema(first);
+      case parquet -> table.map(InputTable::schema).orElseGet(() -> parquetSchema(first));
     };
   }
 
@@ -167,28 +175,36 @@ public final class InputReader {
 
   private Dataset<Row> parquet(StructType schema, List<List<Address>> partitions) {
     StructType data = new StructType();
-    List<String> folders = new ArrayList<>();
+    Map<String, Column> folders = new LinkedHashMap<>();
     for (StructField field : schema.fields()) {
       if (field.metadata().contains(FOLDER)) {
-        folders.add(field.name());
+        folders.put(field.name(), col(quoted(field.name())).cast(field.dataType()));
       } else {
         data = data.add(field);
       }
     }
-    return new FileRows(spark, new ParquetFileFormat(), Map.of()).rows(partitions, data, folders);
+    return new FileRows(spark, new ParquetFileFormat(), Map.of())
+        .rows(partitions, data, List.copyOf(folders.keySet()))
+        .withColumns(folders);
+  }
+
+  /** Marks a column whose values stand in the names of folders. */
+  static StructField ofFolder(StructField field) {
+    Metadata folder = new MetadataBuilder().putBoolean(FOLDER, true).build();
+    return new StructField(field.name(), field.dataType(), true, folder);
   }
 
   /** The file's own columns, and those that its folders name, as in {@code date=2026-11-24}. */
   private StructType parquetSchema(String file) {
     StructType schema = spark.read().option("recursiveFileLookup", "true").parquet(file).schema();
     List<String> own = Arrays.asList(schema.fieldNames());
-    Metadata folder = new MetadataBuilder().putBoolean(FOLDER, true).build();
     boolean isOutput = Stream.of(schema.fields()).anyMatch(OutputSchema::isLineage);
     for (String name : FileRows.folders(file).keySet()) {
       // What an earlier job made is in folders by its runs and chunks, which are no data.
       boolean isLayout = isOutput && (name.equals("run_id") || name.equals("chunk"));
       if (!own.contains(name) && !isLayout) {
-        schema = schema.add(name, DataTypes.StringType, true, folder);
+        schema =
+            schema.add(ofFolder(DataTypes.createStructField(name, DataTypes.StringType, true)));
       }
     }
     return schema;

@@ -6,6 +6,7 @@ import io.lakegen.jobs.input.Coverage;
 import io.lakegen.jobs.input.InputFiles;
 import io.lakegen.jobs.input.InputFormat;
 import io.lakegen.jobs.input.InputReader;
+import io.lakegen.jobs.input.InputTable;
 import io.lakegen.model.Devices;
 import io.lakegen.model.ModelPack;
 import io.lakegen.problem.InvalidArgumentsException;
@@ -34,8 +35,11 @@ import org.apache.spark.sql.types.StructType;
 final class JobChecks {
   private final SparkSession spark;
   private final Configuration conf;
-  private final JobSpec spec;
   private final Problems problems;
+  private final Optional<InputTable> table;
+
+  /** With the files of the table, where one is asked for. */
+  private final JobSpec spec;
 
   /** As it is with the pack and the input, as soon as they are known. */
   private TaskDefinition task;
@@ -43,9 +47,20 @@ final class JobChecks {
   JobChecks(SparkSession spark, JobSpec spec, Problems problems) {
     this.spark = spark;
     this.conf = spark.sparkContext().hadoopConfiguration();
-    this.spec = spec;
     this.task = spec.task();
     this.problems = problems;
+    this.table = table(spec);
+    this.spec = table.map(t -> spec.with(JobOptions.INPUT, List.of(t.location()))).orElse(spec);
+  }
+
+  private Optional<InputTable> table(JobSpec given) {
+    String name = given.get(JobOptions.INPUT_TABLE);
+    if (name != null
+        && (!given.get(JobOptions.INPUT).isEmpty() || given.get(JobOptions.INPUT_FORMAT) != null)) {
+      problems.add(
+          JobOptions.INPUT_TABLE.name(), name, "neither --input nor --input-format with it");
+    }
+    return name == null ? Optional.empty() : InputTable.find(spark, name, problems);
   }
 
   Job job() {
@@ -161,15 +176,21 @@ final class JobChecks {
   private Optional<InputFiles> files(Coverage done) {
     List<String> uris = spec.get(JobOptions.INPUT);
     if (uris.isEmpty()) {
-      missing(JobOptions.INPUT);
+      if (!spec.options().has(JobOptions.INPUT_TABLE)) {
+        missing(JobOptions.INPUT);
+      }
       return Optional.empty();
     }
-    return InputFiles.find(uris, spec.get(JobOptions.INPUT_FORMAT), done, conf, problems);
+    InputFormat format =
+        table.isPresent() ? InputFormat.parquet : spec.get(JobOptions.INPUT_FORMAT);
+    Optional<InputFiles> files = InputFiles.find(uris, format, done, conf, problems);
+    table.ifPresent(t -> files.ifPresent(f -> t.check(f.count(), problems)));
+    return files;
   }
 
   private InputReader reader(InputFiles files) {
     String column = spec.get(task.data().arguments().get(0).column());
-    return new InputReader(spark, files, column);
+    return new InputReader(spark, files, column, table);
   }
 
   /** The columns of what is left, behind those of what is done. */

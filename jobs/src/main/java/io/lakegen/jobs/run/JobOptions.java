@@ -17,6 +17,13 @@ public final class JobOptions {
   public static final Option<List<String>> INPUT =
       Option.ofTexts("input", "URI", "File, folder or glob on any Hadoop file system.");
 
+  public static final Option<String> INPUT_TABLE =
+      Option.ofText(
+          "input-table",
+          null,
+          "NAME",
+          "In place of --input: a table of the session's catalogue that is kept in Parquet files.");
+
   public static final Option<InputFormat> INPUT_FORMAT =
       Option.ofEnum("input-format", InputFormat.class, null, "FORMAT", "Format of the input.")
           .defaultsTo("from the files' names");
@@ -119,6 +126,7 @@ public final class JobOptions {
         new ArrayList<>(
             List.of(
                 INPUT,
+                INPUT_TABLE,
                 INPUT_FORMAT,
                 SELECT,
                 DROP,

@@ -139,8 +139,8 @@ final class Html {
             + " class=\"ends\"><span>0 s</span><span>at most %s rows/s</span><span>%s"
             + " s</span></div>%n",
         path,
-        Values.number(Math.rint(most * 10) / 10),
-        Values.number(Math.rint(elapsed * 10) / 10));
+        Values.tenths(most),
+        Values.tenths(elapsed));
   }
 
   static String spread(Measures.Spread spread) {

@@ -145,22 +145,20 @@ final class Page {
     if (counts.written() != counts.ok()) {
       html.append(Html.tile(Html.number(counts.written()), "rows written", ""));
     }
-    html.append(Html.tile(Values.number(Math.rint(seconds * 10) / 10) + " s", "in chunks", ""))
+    html.append(Html.tile(Values.tenths(seconds) + " s", "in chunks", ""))
         .append(
             Html.tile(
-                Values.number(Math.rint(10 * counts.input() / Math.max(seconds, 1e-3)) / 10),
-                "rows per second",
-                ""))
+                Values.tenths(counts.input() / Math.max(seconds, 1e-3)), "rows per second", ""))
         .append("</div>\n");
     soft(
         String.format(
             Locale.ROOT,
-            "%,d input = %,d ok + %,d failed, as committed in %,d chunks of %,d runs",
+            "%,d input = %,d ok + %,d failed, as committed in %s of %s",
             counts.input(),
             counts.ok(),
             counts.failed(),
-            output.chunks().size(),
-            output.status().runs().size()));
+            Values.count(output.chunks().size(), "chunk"),
+            Values.count(output.status().runs().size(), "run")));
     output
         .where()
         .ifPresent(
@@ -189,7 +187,7 @@ final class Page {
     }
     section("Where the time went");
     if (!stages.isEmpty()) {
-      soft("Seconds by stage, summed over " + tasks + (tasks == 1 ? " task" : " tasks at once"));
+      soft("Seconds by stage, summed over " + Values.count(tasks, "task") + " at once");
       html.append(Html.stages(stages));
     }
     if (!pace.isEmpty()) {
@@ -436,8 +434,7 @@ final class Page {
           html.append("<details open><summary><b>")
               .append(Html.escape(type))
               .append("</b> ")
-              .append(Html.number(rows))
-              .append(rows == 1 ? " row" : " rows")
+              .append(Values.count(rows, "row"))
               .append("</summary>\n");
           for (Row row : examples) {
             Row error = row.getAs("error");

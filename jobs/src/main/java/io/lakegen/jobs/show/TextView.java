@@ -63,15 +63,15 @@ final class TextView {
     String all =
         String.format(
             Locale.ROOT,
-            "%,d input = %,d ok + %,d failed%s; %d runs, %d chunks",
+            "%,d input = %,d ok + %,d failed%s; %s, %s",
             counts.input(),
             counts.ok(),
             counts.failed(),
             counts.written() == counts.ok()
                 ? ""
                 : String.format(Locale.ROOT, " (%,d rows written)", counts.written()),
-            output.status().runs().size(),
-            output.chunks().size());
+            Values.count(output.status().runs().size(), "run"),
+            Values.count(output.chunks().size(), "chunk"));
     return output
         .where()
         .map(
@@ -173,7 +173,7 @@ final class TextView {
     List<Row> examples = output.errorSample(ERROR_EXAMPLES);
     types.forEach(
         (type, rows) -> {
-          out.printf(Locale.ROOT, "  %s: %,d rows%n", type, rows);
+          out.printf("  %s: %s%n", type, Values.count(rows, "row"));
           examples.stream()
               .map(r -> r.<Row>getAs("error"))
               .filter(e -> type.equals(e.getAs("stage") + "/" + e.getAs("type")))

@@ -61,6 +61,16 @@ final class Values {
     return String.format(Locale.ROOT, "%,." + digits + "f", value);
   }
 
+  /** With one decimal. */
+  static String tenths(double value) {
+    return String.format(Locale.ROOT, "%,.1f", value);
+  }
+
+  /** How many things, by their name in the singular. */
+  static String count(long number, String thing) {
+    return String.format(Locale.ROOT, "%,d %s%s", number, thing, number == 1 ? "" : "s");
+  }
+
   static String vector(float[] vector) {
     StringBuilder text = new StringBuilder(vector.length + " numbers:");
     for (int i = 0; i < Math.min(FIRST_NUMBERS, vector.length); i++) {

@@ -158,7 +158,7 @@ class MainTest {
     assertThat(result.err())
         .startsWith("lakegen embed: invalid arguments")
         .contains(
-            "c.yaml: colum: unknown option (expected: one of [input, input-format, select, drop, model,"
+            "c.yaml: colum: unknown option (expected: one of [input, input-table, input-format, select, drop, model,"
                 + " output, mode, commit-every, skip-keys, retry-errors, device, batch-budget,"
                 + " batch-timeout, row-timeout, seed, limit, max-error-rate, dry-run, keep-image, column,"
                 + " attention]; did you mean column?)")

@@ -37,7 +37,7 @@ class InputReaderTest {
 
   private Dataset<Row> read(String... uris) {
     InputFiles files = find(null, uris).orElseThrow();
-    InputReader reader = new InputReader(TestJobs.spark(), files, "text");
+    InputReader reader = new InputReader(TestJobs.spark(), files, "text", Optional.empty());
     return reader.rows(
         reader.schema(files.left()), Partitions.cut(files.left(), 3, files.format()));
   }

@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,7 +33,7 @@ class ManyFilesTest {
     Coverage done = new Coverage();
     InputFiles files = find(count, done, conf);
     assertThat(files.left()).hasSize(count);
-    InputReader reader = new InputReader(TestJobs.spark(), files, "image");
+    InputReader reader = new InputReader(TestJobs.spark(), files, "image", Optional.empty());
     Remaining remaining = new Remaining(reader, files.left(), false);
     remaining.sample(null);
     System.err.printf(

@@ -143,13 +143,13 @@ class ShowTest {
   void aTerminalShowsRowsNeighboursValuesAndErrors() {
     String out = show("embed", "--limit", 4);
     assertThat(out)
-        .contains("22 input = 21 ok + 1 failed; 1 runs, 1 chunks")
+        .contains("22 input = 21 ok + 1 failed; 1 run, 1 chunk")
         .containsPattern("1\\. +text +\\S")
         .contains("384 numbers: ")
         .containsPattern("token_count \\d+ · truncated no")
         .contains("nearest among 21 rows, by cosine:")
         .containsPattern("token_count +[\\d.]+ on average, median [\\d.]+, \\d+ to \\d+")
-        .contains("prepare/empty_text: 1 rows")
+        .contains("prepare/empty_text: 1 row")
         .contains("texts.jsonl)");
     assertThat(count(out, "(?m)^\\d\\. ")).isEqualTo(4);
     // The neighbours of a text about cats are about cats.
@@ -182,7 +182,7 @@ class ShowTest {
         .doesNotContain("stocks");
     assertThat(show("embed", "--where", "error.type = 'empty_text'"))
         .contains(": 0 ok + 1 failed")
-        .contains("prepare/empty_text: 1 rows");
+        .contains("prepare/empty_text: 1 row");
     Result wrong = TestJobs.run("show", folder.resolve("embed"), "--where", "nothing > 1");
     assertThat(wrong.status()).isEqualTo(2);
     assertThat(wrong.err())
@@ -220,7 +220,7 @@ class ShowTest {
   void aPageOfEmbeddingsHasAMapAndOpensCleanly() throws Exception {
     String document = browse(page("embed"));
     assertThat(document)
-        .contains("22 input = 21 ok + 1 failed, as committed in 1 chunks of 1 runs")
+        .contains("22 input = 21 ok + 1 failed, as committed in 1 chunk of 1 run")
         .contains("Seconds by stage")
         .contains("histogram of token_count")
         .contains("&lt;/script&gt;&lt;b&gt;bold")

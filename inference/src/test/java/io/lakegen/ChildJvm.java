@@ -1,4 +1,4 @@
-package io.lakegen.model;
+package io.lakegen;
 
 import java.io.File;
 import java.nio.file.Path;
@@ -6,10 +6,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** Starts a main class of the tests in a JVM of its own, with this one's class path. */
-final class ChildJvm {
+public final class ChildJvm {
   private ChildJvm() {}
 
-  static ProcessBuilder of(Class<?> main, List<String> options, String... arguments) {
+  public static ProcessBuilder of(Class<?> main, List<String> options, String... arguments) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(
