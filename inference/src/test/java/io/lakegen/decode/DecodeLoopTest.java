@@ -378,8 +378,9 @@ class DecodeLoopTest {
     assertThatThrownBy(() -> decode(SAMPLING, alike(60), encoder, 8))
         .isInstanceOf(EngineException.class)
         .hasMessage("CUDA out of memory");
+    int before = GPT2.model().device().isGpu() ? 2 : 3;
     assertThat(encoder.rows.subList(encoder.rows.size() - 3, encoder.rows.size()))
-        .containsExactly(3, 1, 1);
+        .containsExactly(before, 1, 1);
     assertThat(PrefixStore.of(GPT2.model()).slots()).isZero();
   }
 
