@@ -1,9 +1,10 @@
 """The Python side of `./lakegen bench render`.
 
-    python render_diffusers.py make FOLDER       a Stable Diffusion with random weights, its packs, the prompts
+    python render_diffusers.py make FOLDER       models with random weights, their packs, the prompts
     python render_diffusers.py time FOLDER THREADS    diffusers' pipeline over the prompts
 
-The model has the shape of Stable Diffusion 1.5 with half the channels, so that two cores can render with it.
+The models have the shapes of Stable Diffusion 1.5 with half the channels, so that two cores can render with it, and of
+an unCLIP whose three stages take as long.
 """
 
 import json
@@ -15,10 +16,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "model-export"))
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    PriorTransformer,
+    StableDiffusionPipeline,
+    UnCLIPPipeline,
+    UnCLIPScheduler,
+    UNet2DConditionModel,
+    UNet2DModel,
+)
+from diffusers.pipelines.deprecated.unclip import UnCLIPTextProjModel
 from lakegen_export.export import Request, export
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, PreTrainedTokenizerFast
 
 SIZE, STEPS, GUIDANCE, BATCH = 256, 10, 7.5, 4
 PROMPTS = 16
@@ -28,10 +39,27 @@ LENGTH = 77
 
 def make(folder: Path) -> None:
     torch.manual_seed(1)
+    tokenizer = words()
+    building = folder.with_suffix(".partial")
+    shutil.rmtree(building, ignore_errors=True)
+    one_stage(tokenizer).save_pretrained(building / "model")
+    three_stages(tokenizer).save_pretrained(building / "unclip-model")
+    packs = [("model", torch.float32, "float32"), ("model", torch.bfloat16, "bfloat16")]
+    for model, dtype, name in [*packs, ("unclip-model", torch.float32, "unclip")]:
+        export(Request(str(building / model), building / name, dtype=dtype, licence="Apache-2.0"), lambda line: None)
+    shutil.rmtree(building / "unclip-model")
+    rows = [
+        {"id": i, "prompt": " ".join(str(2 + (7 * i + k) % (WORDS - 2)) for k in range(12))} for i in range(PROMPTS)
+    ]
+    (building / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    building.rename(folder)
+
+
+def words() -> PreTrainedTokenizerFast:
     vocabulary = {"<end>": 0, "<start>": 1, **{str(i): i for i in range(2, WORDS)}}
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="<end>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=words,
         bos_token="<start>",
         eos_token="<end>",
@@ -39,7 +67,10 @@ def make(folder: Path) -> None:
         unk_token="<end>",
         model_max_length=LENGTH,
     )
-    pipeline = StableDiffusionPipeline(
+
+
+def one_stage(tokenizer: PreTrainedTokenizerFast) -> StableDiffusionPipeline:
+    return StableDiffusionPipeline(
         text_encoder=CLIPTextModel(CLIPTextConfig(vocab_size=WORDS, hidden_size=768, num_attention_heads=12)),
         unet=UNet2DConditionModel(
             sample_size=SIZE // 8,
@@ -68,17 +99,58 @@ def make(folder: Path) -> None:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    building = folder.with_suffix(".partial")
-    shutil.rmtree(building, ignore_errors=True)
-    pipeline.save_pretrained(building / "model")
-    for dtype in (torch.float32, torch.bfloat16):
-        name = str(dtype).removeprefix("torch.")
-        export(Request(str(building / "model"), building / name, dtype=dtype, licence="Apache-2.0"), lambda line: None)
-    rows = [
-        {"id": i, "prompt": " ".join(str(2 + (7 * i + k) % (WORDS - 2)) for k in range(12))} for i in range(PROMPTS)
-    ]
-    (building / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    building.rename(folder)
+
+
+def three_stages(tokenizer: PreTrainedTokenizerFast) -> UnCLIPPipeline:
+    """From texts to pictures of 64 pixels, and of 256."""
+    width = 512
+
+    def larger() -> UNet2DModel:
+        return UNet2DModel(
+            sample_size=SIZE,
+            in_channels=6,
+            out_channels=3,
+            block_out_channels=(64, 128, 192, 256),
+            layers_per_block=1,
+            down_block_types=("ResnetDownsampleBlock2D",) * 4,
+            up_block_types=("ResnetUpsampleBlock2D",) * 4,
+        )
+
+    return UnCLIPPipeline(
+        prior=PriorTransformer(
+            num_attention_heads=8,
+            attention_head_dim=64,
+            num_layers=8,
+            embedding_dim=width,
+            num_embeddings=LENGTH,
+            additional_embeddings=4,
+        ),
+        decoder=UNet2DConditionModel(
+            sample_size=SIZE // 4,
+            in_channels=3,
+            out_channels=6,
+            block_out_channels=(128, 256, 384, 512),
+            cross_attention_dim=width,
+            attention_head_dim=64,
+            class_embed_type="identity",
+            resnet_time_scale_shift="scale_shift",
+            down_block_types=("ResnetDownsampleBlock2D", *("SimpleCrossAttnDownBlock2D",) * 3),
+            mid_block_type="UNetMidBlock2DSimpleCrossAttn",
+            up_block_types=(*("SimpleCrossAttnUpBlock2D",) * 3, "ResnetUpsampleBlock2D"),
+        ),
+        text_encoder=CLIPTextModelWithProjection(
+            CLIPTextConfig(vocab_size=WORDS, hidden_size=width, num_attention_heads=8, projection_dim=width)
+        ),
+        tokenizer=tokenizer,
+        text_proj=UnCLIPTextProjModel(
+            clip_extra_context_tokens=4, clip_embeddings_dim=width, time_embed_dim=512, cross_attention_dim=width
+        ),
+        super_res_first=larger(),
+        super_res_last=larger(),
+        prior_scheduler=UnCLIPScheduler(prediction_type="sample", clip_sample_range=5.0),
+        decoder_scheduler=UnCLIPScheduler(variance_type="learned_range"),
+        super_res_scheduler=UnCLIPScheduler(),
+    )
 
 
 def measure(folder: Path, threads: int) -> None:

@@ -50,6 +50,11 @@ def parse(arguments: Sequence[str]) -> Request:
     parser.add_argument("--lora", help="of a diffusion model: LoRA weights to merge, a file, folder or hub id")
     parser.add_argument("--lora-scale", type=float, help="with --lora: how much of them is added; 1 when left out")
     parser.add_argument(
+        "--super-resolution",
+        metavar="MODEL",
+        help="of DeepFloyd IF: the folder or hub id of its second pipeline, which enlarges the first one's images",
+    )
+    parser.add_argument(
         "--attention-layer",
         type=int,
         metavar="N",
@@ -76,6 +81,7 @@ def parse(arguments: Sequence[str]) -> Request:
         licence=options.licence,
         pooling=Pooling(options.pooling, options.normalize) if options.pooling else None,
         lora=Lora(options.lora, 1.0 if options.lora_scale is None else options.lora_scale) if options.lora else None,
+        super_resolution=options.super_resolution,
         attention_layer=options.attention_layer,
         heat_map_layer=options.heat_map_layer,
     )

@@ -11,11 +11,11 @@ from . import golden, image, measure, pack, source
 from .families import Family, choose
 from .families.autoencoder import AutoencoderKl
 from .families.contract import CONTRACTS
-from .families.diffusion import recognise
 from .families.encoder import Pooling
 from .families.lora import Lora
+from .families.pipelines import recognise
 
-OPTIONS = ("pooling", "attention_layer", "heat_map_layer", "lora")
+OPTIONS = ("pooling", "attention_layer", "heat_map_layer", "lora", "super_resolution")
 """The fields of a request that only some families take."""
 
 
@@ -33,6 +33,9 @@ class Request:
     licence: str | None = None
     pooling: Pooling | None = None
     lora: Lora | None = None
+    super_resolution: str | None = None
+    """A second pipeline, which enlarges what the first one paints."""
+
     attention_layer: int | None = None
     heat_map_layer: int | None = None
 

@@ -105,6 +105,8 @@ PICTURES = {
     "stable-diffusion-3": tiny.stable_diffusion_3,
     "stable-diffusion-controlnet": tiny.controlnet,
     "stable-diffusion-upscale": tiny.upscaler,
+    "unclip": tiny.unclip,
+    "deepfloyd-if": lambda seed, _: tiny.deepfloyd_if(seed, tiny.unigram())[0],
     "autoencoder-kl": tiny.autoencoder_kl,
     "vae": tiny.vae,
     "gan": tiny.stylegan,

@@ -1,9 +1,11 @@
 """What is in a pack, and that it is free of the machine that made it."""
 
 import hashlib
+import inspect
 import json
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from conftest import BUILDERS, PICTURES, Pack
 from lakegen_export import families, golden, graphs
 
 ALL = [*BUILDERS, *PICTURES]
+DIFFUSION = [name for name in PICTURES if name.startswith(("stable-diffusion", "unclip", "deepfloyd"))]
 FIXTURES = Path(__file__).parents[2] / "inference/src/test/resources/fixtures"
 COMMITTED = sorted(path.parent for path in FIXTURES.glob("*/pack/pack.json"))
 
@@ -168,6 +171,17 @@ def test_manifest_of_a_pipeline(exported):
     assert section["scheduler"]["_class_name"] == "DDIMScheduler"
     assert spec["image"] == {"height": 32, "width": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
     assert spec["generation"] == {"bos": 1, "pad": 0, "eos": [2], "maxLength": 24}
+
+
+@pytest.mark.parametrize("name", DIFFUSION)
+def test_steps_and_guidance_of_a_pack_are_its_pipelines(exported, source, name):
+    section = exported(name).spec["tasks"]["text-to-image"]
+    base = next((stage for stage in section.get("stages", []) if stage["kind"] == "base"), section)
+    pipeline = getattr(diffusers, json.loads((source(name) / "model_index.json").read_text())["_class_name"])
+    own = inspect.signature(pipeline.__call__).parameters
+    of = "decoder_" if name == "unclip" else ""
+    assert base.get("steps", 50) == own[f"{of}num_inference_steps"].default
+    assert base.get("guidanceScale", 7.5) == own[f"{of}guidance_scale"].default
 
 
 @pytest.mark.parametrize("name", ["bert-classification", "gpt2", "git", "blip", "stable-diffusion"])

@@ -10,12 +10,12 @@ from .base import Family, Graph
 from .causal import Causal
 from .classifier import Classifier
 from .contract import CONTRACTS
-from .diffusion import PIPELINES
 from .dual import Dual
 from .encoder import Encoder
 from .git import Git
 from .image_prefix import ImagePrefix
 from .matching import Matcher
+from .pipelines import PIPELINES
 from .text_cross import Seq2Seq
 from .vision import ImageClassifier, ImageEncoder
 from .vision_cross import Blip, VisionEncoderDecoder

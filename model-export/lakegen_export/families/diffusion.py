@@ -103,6 +103,9 @@ class StableDiffusion(Family):
     task: ClassVar[str] = "text-to-image"
     name: ClassVar[str] = "stable-diffusion"
     measured: ClassVar[bool] = False
+    defaults: ClassVar[dict[str, float]] = {}
+    """Where the pipeline of diffusers makes other steps than 50, or guides by another scale than 7.5."""
+
     tokenizer_folder: ClassVar[str] = "tokenizer"
     options: ClassVar[tuple[str, ...]] = ("lora",)
 
@@ -272,6 +275,7 @@ class StableDiffusion(Family):
             "scheduler": {key: value for key, value in self.scheduler.items() if value != float("-inf")},
             "latents": latents_section(self.reference.vae, self.multiple),
             **({"conditions": self.conditions} if self.conditions else {}),
+            **self.defaults,
         }
 
     def condition(self, name: str, rows: int, height: int, width: int) -> list[dict]:
@@ -319,6 +323,7 @@ class StableDiffusionXl(StableDiffusion):
     """
 
     name: ClassVar[str] = "stable-diffusion-xl"
+    defaults: ClassVar[dict[str, float]] = {"guidanceScale": 5.0}
     parts: ClassVar[dict[str, str]] = {**StableDiffusion.parts, "text_encoder_2": "CLIPTextModelWithProjection"}
     embeddings: ClassVar[tuple[str | None, str | None]] = ("text_time", None)
     upcasts: ClassVar[bool] = True
@@ -378,6 +383,7 @@ class StableDiffusion3(StableDiffusionXl):
     """A transformer trained by rectified flow; with its two CLIP text encoders, the T5 left out as diffusers allows."""
 
     name: ClassVar[str] = "stable-diffusion-3"
+    defaults: ClassVar[dict[str, float]] = {"steps": 28, "guidanceScale": 7.0}
     parts: ClassVar[dict[str, str]] = {
         "text_encoder": "CLIPTextModelWithProjection",
         "text_encoder_2": "CLIPTextModelWithProjection",
@@ -462,6 +468,7 @@ class Upscaler(StableDiffusion):
     """Makes pictures larger by the factor of its autoencoder; the small one is seen with some noise."""
 
     name: ClassVar[str] = "stable-diffusion-upscale"
+    defaults: ClassVar[dict[str, float]] = {"steps": 75, "guidanceScale": 9.0}
     parts: ClassVar[dict[str, str]] = {**StableDiffusion.parts, "low_res_scheduler": "DDPMScheduler"}
     labels: ClassVar[bool] = True
 
@@ -505,27 +512,3 @@ class _Call(torch.nn.Module):
 
     def forward(self, values):
         return tuple(value.float() for value in self.call(values))
-
-
-PIPELINES: tuple[type[StableDiffusion], ...] = (
-    StableDiffusion,
-    StableDiffusionXl,
-    StableDiffusion3,
-    ControlNet,
-    Upscaler,
-)
-
-_PARTS = {
-    *("text_encoder", "text_encoder_2", "text_encoder_3", "unet", "transformer", "vae", "vqvae"),
-    *("controlnet", "low_res_scheduler"),
-}
-
-
-def recognise(index: dict) -> str:
-    """The name of the family that serves a pipeline by its `model_index.json`; ValueError where there is none."""
-    kinds = {part: kind[1] for part, kind in index.items() if part in _PARTS and kind[1] is not None}
-    for family in PIPELINES:
-        if family.parts == kinds:
-            return family.name
-    expected = " or ".join(f"{family.name} with {', '.join(family.parts)}" for family in PIPELINES)
-    raise ValueError(f"{index['_class_name']}: {kinds} (expected: {expected})")

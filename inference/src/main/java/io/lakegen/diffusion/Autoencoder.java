@@ -39,12 +39,7 @@ public final class Autoencoder {
 
   /** Numbers of a latent of a picture of this size. */
   public int count(int height, int width) {
-    return (int) shape(1, height, width).size();
-  }
-
-  /** The latents' shape. */
-  Shape shape(int rows, int height, int width) {
-    return new Shape(rows, latents.channels(), height / latents.scale(), width / latents.scale());
+    return (int) latents.shape(1, height, width).size();
   }
 
   /**
@@ -103,7 +98,7 @@ public final class Autoencoder {
         }
       }
       try (NDManager manager = model.newManager()) {
-        NDArray rows = manager.create(values, shape(slice.size(), height, width));
+        NDArray rows = manager.create(values, latents.shape(slice.size(), height, width));
         float[] pixels = model.graph("vae_decoder").run(rows).head().toFloatArray();
         for (int row = 0; row < slice.size(); row++) {
           decoded.add(rgb(pixels, row, height, width));

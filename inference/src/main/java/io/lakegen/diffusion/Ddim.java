@@ -21,7 +21,7 @@ final class Ddim {
     return new Schedule(steps, 1, config.clip());
   }
 
-  private static int[] timesteps(SchedulerConfig config, int count) {
+  static int[] timesteps(SchedulerConfig config, int count) {
     double[] found = Timesteps.of(config.spacing(), config.trainTimesteps(), count);
     int offset = config.spacing() == Spacing.leading ? config.stepsOffset() : 0;
     int[] timesteps = new int[count];

@@ -1,27 +1,22 @@
 package io.lakegen.diffusion;
 
+import ai.djl.ndarray.types.Shape;
+import io.lakegen.diffusion.StageSpec.Kind;
 import io.lakegen.model.PackSection;
 import io.lakegen.problem.Problems;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 
 /**
- * The section of a pack for tasks that render by latent diffusion.
+ * The section of a pack for tasks that render by diffusion.
  *
- * @param scheduler diffusers' {@code scheduler_config.json}
- * @param lowResolutionScheduler likewise, of the noise that is added to pictures to enlarge; may be
- *     empty
- * @param conditions what the denoiser takes after latents, time and texts, in this order
+ * @param stages in the order in which they run, one of them of {@link Kind#base}
  */
-public record DiffusionSpec(
-    Map<String, Object> scheduler,
-    Map<String, Object> lowResolutionScheduler,
-    Latents latents,
-    List<Condition> conditions) {
+public record DiffusionSpec(List<StageSpec> stages) {
   public DiffusionSpec {
-    scheduler = Map.copyOf(scheduler);
-    lowResolutionScheduler = Map.copyOf(lowResolutionScheduler);
-    conditions = List.copyOf(conditions);
+    stages = List.copyOf(stages);
   }
 
   /** Conditions by their names in packs, where their inputs are described. */
@@ -48,7 +43,7 @@ public record DiffusionSpec(
       int channels, int scale, int multiple, double scalingFactor, double shift, int maxSide) {
     private static final int MAX_SIDE = 4096;
 
-    /** Of a section that is wrong. */
+    /** Of a section that is wrong, and of samples that are no pictures. */
     static final Latents NONE = new Latents(1, 1, 1, 1, 0, MAX_SIDE);
 
     static Latents read(PackSection section) {
@@ -74,20 +69,94 @@ public record DiffusionSpec(
     public int pixelMultiple() {
       return scale * multiple;
     }
+
+    /** The latents' shape for images of a size in pixels. */
+    Shape shape(int rows, int height, int width) {
+      return new Shape(rows, channels, height / scale, width / scale);
+    }
   }
 
-  /** Whether the model enlarges pictures. */
+  /** The stage that paints: its options are those of a model of one stage. */
+  public StageSpec base() {
+    return stages.stream()
+        .filter(s -> s.kind() == Kind.base)
+        .findFirst()
+        .orElseGet(() -> stages.get(0));
+  }
+
+  /** Of the images, with what all stages ask of their sides. */
+  public Latents latents() {
+    Latents last = stages.get(stages.size() - 1).latents();
+    int multiple = last.pixelMultiple();
+    for (StageSpec stage : stages) {
+      int own = stage.latents().pixelMultiple();
+      while (multiple % own != 0) {
+        multiple += last.pixelMultiple();
+      }
+    }
+    return new Latents(
+        last.channels(),
+        last.scale(),
+        multiple / last.scale(),
+        last.scalingFactor(),
+        last.shift(),
+        last.maxSide());
+  }
+
+  /** Whether there is more than one stage. */
+  public boolean cascades() {
+    return stages.size() > 1;
+  }
+
+  /** Whether the model enlarges pictures that it is given. */
   public boolean enlarges() {
-    return conditions.contains(Condition.lowResolution);
+    return !cascades() && takesNoiseLevel();
+  }
+
+  /** Whether pictures to enlarge, be they its own, are seen with noise. */
+  public boolean takesNoiseLevel() {
+    return stages.stream().anyMatch(s -> s.conditions().contains(Condition.lowResolution));
+  }
+
+  /** Roles of the graphs that its stages run, those of texts and of an autoencoder aside. */
+  public Set<String> graphs() {
+    Set<String> roles = new TreeSet<>();
+    for (StageSpec stage : stages) {
+      roles.add(stage.name());
+      roles.add(stage.last());
+    }
+    stages.stream().skip(1).map(StageSpec::conditionsGraph).forEach(roles::add);
+    return roles;
   }
 
   /** Reads and checks the section. */
   public static DiffusionSpec read(PackSection section) {
-    section.keys("scheduler", "lowResolutionScheduler", "latents", "conditions");
-    return new DiffusionSpec(
-        section.values("scheduler"),
-        section.has("lowResolutionScheduler") ? section.values("lowResolutionScheduler") : Map.of(),
-        section.section("latents").map(Latents::read).orElse(Latents.NONE),
-        section.constants("conditions", Condition.class));
+    if (!section.has("stages")) {
+      section.keys(
+          "scheduler", "lowResolutionScheduler", "latents", "conditions", "steps", "guidanceScale");
+      return new DiffusionSpec(List.of(StageSpec.only(section)));
+    }
+    section.keys("stages");
+    List<StageSpec> stages = new ArrayList<>();
+    for (PackSection stage : section.sections("stages")) {
+      StageSpec read = StageSpec.read(stage);
+      // What other conditions are made of comes with the rows, which no stage but an only one sees.
+      boolean follows = !stages.isEmpty();
+      if (!(follows ? List.of(Condition.lowResolution) : List.of())
+          .containsAll(read.conditions())) {
+        stage.problem(
+            "conditions", read.conditions(), "lowResolution, of a stage that follows another");
+      }
+      stages.add(read);
+    }
+    List<Kind> kinds = stages.stream().map(StageSpec::kind).toList();
+    if (stages.isEmpty()
+        || kinds.stream().filter(k -> k == Kind.base).count() != 1
+        || !kinds.stream().sorted().toList().equals(kinds)
+        || !stages.get(stages.size() - 1).pictures()) {
+      section.problem(
+          "stages", kinds, "prior, base, superResolution in this order, one of them base");
+    }
+    return new DiffusionSpec(stages.isEmpty() ? List.of(StageSpec.only(section)) : stages);
   }
 }

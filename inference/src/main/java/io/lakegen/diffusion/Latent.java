@@ -29,10 +29,12 @@ final class Latent {
   /**
    * Makes a step.
    *
-   * @param clip largest absolute value of what is remembered
+   * @param clip keeps what is remembered in its range
+   * @param output what the model says; where the step has a {@link Schedule.Range}, as many numbers
+   *     more
    * @param noise standard normal numbers; not read where the step is not {@link Schedule.Mix#noisy}
    */
-  void advance(Schedule.Step step, double clip, float[] output, float[] noise) {
+  void advance(Schedule.Step step, Clip clip, float[] output, float[] noise) {
     remember(step.memory(), clip, output);
     moveAnchor(step.anchor());
     Schedule.Mix mix = step.next();
@@ -44,7 +46,8 @@ final class Latent {
     addMemories(next, mix.memory());
     if (mix.noisy()) {
       for (int i = 0; i < next.length; i++) {
-        next[i] += mix.noise() * noise[i];
+        double scale = step.range() == null ? 1 : step.range().deviation(output[next.length + i]);
+        next[i] += mix.noise() * scale * noise[i];
       }
     }
     for (int i = 0; i < next.length; i++) {
@@ -52,15 +55,15 @@ final class Latent {
     }
   }
 
-  private void remember(Schedule.Memory form, double clip, float[] output) {
+  private void remember(Schedule.Memory form, Clip clip, float[] output) {
     float[] newest = memory.size() < depth ? new float[values.length] : memory.pollLast();
     if (newest == null) {
       return; // nothing is ever remembered
     }
     for (int i = 0; i < newest.length; i++) {
-      double value = form.latent() * values[i] + form.output() * output[i];
-      newest[i] = (float) Math.max(-clip, Math.min(clip, value));
+      newest[i] = (float) (form.latent() * values[i] + form.output() * output[i]);
     }
+    clip.apply(newest);
     memory.addFirst(newest);
   }
 

@@ -20,10 +20,18 @@ public interface NoiseSource {
   /** Drawn after step 0; those of the later steps follow. */
   int FIRST_STEP = 2;
 
+  /** Draws of a stage: those of the next one are these and so many more. */
+  int STAGE = 1 << 16;
+
+  /** The noise of a stage, counted from 0. */
+  default NoiseSource ofStage(int stage) {
+    return (draw, count) -> draw(stage * STAGE + draw, count);
+  }
+
   /**
    * Standard normal numbers, the same whenever they are asked for.
    *
-   * @param draw one of the constants
+   * @param draw one of the constants, see {@link #ofStage}
    */
   float[] draw(int draw, int count);
 

@@ -9,9 +9,9 @@ import java.util.List;
  * look at a point twice, are rows of numbers like the others.
  *
  * @param initNoiseSigma the first latent is standard normal noise times this
- * @param clip largest absolute value of what a step remembers
+ * @param clip keeps what a step remembers in its range
  */
-record Schedule(List<Step> steps, double initNoiseSigma, double clip) {
+record Schedule(List<Step> steps, double initNoiseSigma, Clip clip) {
   Schedule {
     steps = List.copyOf(steps);
   }
@@ -27,6 +27,7 @@ record Schedule(List<Step> steps, double initNoiseSigma, double clip) {
    * @param next makes the next latent
    * @param noiseShare correlation of this step's noise with that of the step before: 0 but where
    *     both are parts of one Brownian path
+   * @param range of the noise's variance, where the model says what it is; else null
    */
   record Step(
       double timestep,
@@ -35,10 +36,40 @@ record Schedule(List<Step> steps, double initNoiseSigma, double clip) {
       Memory memory,
       Anchor anchor,
       Mix next,
-      double noiseShare) {
+      double noiseShare,
+      Range range) {
     /** A step that starts from the latent as it is. */
     Step(double timestep, double inputScale, Level level, Memory memory, Mix next) {
-      this(timestep, inputScale, level, memory, Anchor.LATENT, next, 0);
+      this(timestep, inputScale, level, memory, next, null);
+    }
+
+    /** Likewise, with a learned variance. */
+    Step(double timestep, double inputScale, Level level, Memory memory, Mix next, Range range) {
+      this(timestep, inputScale, level, memory, Anchor.LATENT, next, 0, range);
+    }
+
+    /** A step whose variance is not learned. */
+    Step(
+        double timestep,
+        double inputScale,
+        Level level,
+        Memory memory,
+        Anchor anchor,
+        Mix next,
+        double noiseShare) {
+      this(timestep, inputScale, level, memory, anchor, next, noiseShare, null);
+    }
+  }
+
+  /**
+   * A variance between two: its logarithm lies between these, and where, the model says by a second
+   * output, -1 for the one and 1 for the other.
+   */
+  record Range(double least, double most) {
+    /** The standard deviation for what the model says. */
+    double deviation(double said) {
+      double share = (said + 1) / 2;
+      return Math.exp(0.5 * (share * most + (1 - share) * least));
     }
   }
 

@@ -10,9 +10,10 @@ import java.util.Map;
  * scheduler_config.json}, with the defaults of the scheduler's class for missing keys.
  *
  * @param alphasCumprod share of the image's variance that is left after each training timestep
- * @param clip largest absolute value of a predicted image in latent space; infinite for none
+ * @param clip keeps a predicted image in its range
  * @param finalAlphaCumprod the share before the first training timestep
  * @param solverOrder UniPC: earlier answers that a step looks at, and its own
+ * @param variance of the noise of steps
  * @param stochastic DPM-Solver++ over the stochastic equation
  * @param shift flow matching: how far levels are moved towards the noise, 1 for not at all
  * @param originalInferenceSteps LCM: steps of its distillation
@@ -25,7 +26,8 @@ public record SchedulerConfig(
     Spacing spacing,
     int stepsOffset,
     boolean karrasSigmas,
-    double clip,
+    Clip clip,
+    Variance variance,
     double finalAlphaCumprod,
     int solverOrder,
     boolean stochastic,
@@ -47,10 +49,17 @@ public record SchedulerConfig(
     linspace
   }
 
+  /** What the variance of a step's noise is made of; fixed_small_log is fixed_small. */
+  public enum Variance {
+    fixed_small,
+    fixed_small_log,
+    fixed_large,
+    learned_range
+  }
+
   /** Keys that change the arithmetic, with the values for which it is the one written here. */
   private static final Map<String, List<Object>> ONLY =
       Map.ofEntries(
-          Map.entry("thresholding", List.of(false)),
           Map.entry("rescale_betas_zero_snr", List.of(false)),
           Map.entry("use_exponential_sigmas", List.of(false)),
           Map.entry("use_beta_sigmas", List.of(false)),
@@ -70,8 +79,7 @@ public record SchedulerConfig(
           Map.entry("shift_terminal", List.of()),
           Map.entry("lambda_min_clipped", List.of()),
           Map.entry("sigma_min", List.of()),
-          Map.entry("sigma_max", List.of()),
-          Map.entry("variance_type", List.of()));
+          Map.entry("sigma_max", List.of()));
 
   /**
    * Reads a configuration.
@@ -91,9 +99,11 @@ public record SchedulerConfig(
     boolean single = name == SchedulerName.DPMSolverSDEScheduler;
     boolean unipc = name == SchedulerName.UniPCMultistepScheduler;
     boolean multistep = name == SchedulerName.DPMSolverMultistepScheduler;
+    boolean ddpm = name == SchedulerName.DDPMScheduler;
+    boolean unclip = name == SchedulerName.UnCLIPScheduler;
     int timesteps = reader.whole("num_train_timesteps", 1000, 1);
-    double[] alphasCumprod = alphasCumprod(reader, timesteps, lcm, lcm || heun || single);
-    boolean clips = (ddim || lcm || heun) && reader.flag("clip_sample", ddim);
+    String betas = lcm ? "scaled_linear" : unclip ? "squaredcos_cap_v2" : "linear";
+    double[] alphasCumprod = alphasCumprod(reader, timesteps, betas, lcm || heun || single);
     boolean stochastic = false;
     int order = 2;
     if (multistep) {
@@ -106,15 +116,27 @@ public record SchedulerConfig(
       reader.only("solver_type", List.of("bh2", "midpoint", "heun", "logrho"));
       reader.only("solver_order", List.of(2, 1, 3));
       order = reader.whole("solver_order", 2, 1);
+    } else if (unclip) {
+      reader.only("beta_schedule", List.of("squaredcos_cap_v2"));
+    }
+    if (!ddpm) {
+      reader.only("thresholding", List.of(false));
+    }
+    if (!ddpm && !unclip) {
+      reader.only("variance_type", List.of());
     }
     return new SchedulerConfig(
         name,
         alphasCumprod,
-        prediction(reader, pndm || single),
-        reader.choice("timestep_spacing", ddim || lcm || pndm ? Spacing.leading : Spacing.linspace),
+        prediction(reader, name),
+        reader.choice(
+            "timestep_spacing", ddim || ddpm || lcm || pndm ? Spacing.leading : Spacing.linspace),
         reader.whole("steps_offset", 0, 0),
         name.takesKarrasSigmas() && (karrasSigmas || reader.flag("use_karras_sigmas", false)),
-        clips ? reader.number("clip_sample_range", 1) : Double.POSITIVE_INFINITY,
+        clip(reader, name),
+        ddpm || unclip
+            ? reader.choice("variance_type", Variance.fixed_small)
+            : Variance.fixed_small,
         reader.flag("set_alpha_to_one", !pndm) ? 1 : alphasCumprod[0],
         order,
         stochastic,
@@ -123,10 +145,33 @@ public record SchedulerConfig(
         reader.number("timestep_scaling", 10));
   }
 
-  private static Prediction prediction(Reader reader, boolean ofNoise) {
+  private static Clip clip(Reader reader, SchedulerName name) {
+    if (name == SchedulerName.DDPMScheduler && reader.flag("thresholding", false)) {
+      return new Clip(
+          reader.number("sample_max_value", 1), reader.number("dynamic_thresholding_ratio", 0.995));
+    }
+    boolean clips =
+        switch (name) {
+          case DDIMScheduler, DDPMScheduler, UnCLIPScheduler -> reader.flag("clip_sample", true);
+          case LCMScheduler, HeunDiscreteScheduler -> reader.flag("clip_sample", false);
+          default -> false;
+        };
+    return clips ? new Clip(reader.number("clip_sample_range", 1), 0) : Clip.NONE;
+  }
+
+  private static Prediction prediction(Reader reader, SchedulerName name) {
     Prediction prediction = reader.choice("prediction_type", Prediction.epsilon);
-    if (ofNoise && prediction == Prediction.sample) {
-      reader.problem("prediction_type", prediction, "epsilon or v_prediction");
+    Prediction missing =
+        switch (name) {
+          case PNDMScheduler, DPMSolverSDEScheduler -> Prediction.sample;
+          case UnCLIPScheduler -> Prediction.v_prediction;
+          default -> null;
+        };
+    if (prediction == missing) {
+      reader.problem(
+          "prediction_type",
+          prediction,
+          "epsilon or " + (missing == Prediction.sample ? "v_prediction" : "sample"));
     }
     return prediction;
   }
@@ -146,9 +191,14 @@ public record SchedulerConfig(
     return name == SchedulerName.LCMScheduler ? originalInferenceSteps : trainTimesteps() - 1;
   }
 
+  /** Least steps that an image can be made in. */
+  public int minSteps() {
+    return name == SchedulerName.UnCLIPScheduler ? 2 : 1;
+  }
+
   /** In the precision in which diffusers makes them. */
-  private static double[] alphasCumprod(Reader reader, int count, boolean lcm, boolean latent) {
-    String schedule = reader.text("beta_schedule", lcm ? "scaled_linear" : "linear");
+  private static double[] alphasCumprod(Reader reader, int count, String usual, boolean latent) {
+    String schedule = reader.text("beta_schedule", usual);
     double start = reader.number("beta_start", latent ? 0.00085 : 0.0001);
     double end = reader.number("beta_end", latent ? 0.012 : 0.02);
     double[] betas = new double[count];
@@ -162,8 +212,7 @@ public record SchedulerConfig(
     } else if (schedule.equals("scaled_linear")) {
       Arrays.setAll(betas, i -> Math.pow(between(Math.sqrt(start), Math.sqrt(end), i, count), 2));
     } else if (schedule.equals("squaredcos_cap_v2")) {
-      Arrays.setAll(
-          betas, i -> Math.min(1 - cosine((i + 1.0) / count) / cosine((double) i / count), 0.999));
+      Arrays.setAll(betas, i -> cosineBeta(i, count));
     } else {
       reader.problem("beta_schedule", schedule, "linear, scaled_linear or squaredcos_cap_v2");
     }
@@ -178,6 +227,12 @@ public record SchedulerConfig(
 
   private static double between(double start, double end, int i, int count) {
     return count == 1 ? start : start + (end - start) * i / (count - 1);
+  }
+
+  /** Beta of a timestep by a cosine schedule (arXiv 2102.09672, equation 17). */
+  static double cosineBeta(int timestep, int count) {
+    double after = cosine((timestep + 1.0) / count);
+    return Math.min(1 - after / cosine((double) timestep / count), 0.999);
   }
 
   private static double cosine(double t) {

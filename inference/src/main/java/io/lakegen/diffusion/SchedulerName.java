@@ -7,6 +7,7 @@ import java.util.stream.Collectors;
 /** Schedulers, by the names of diffusers' classes. */
 public enum SchedulerName {
   DDIMScheduler,
+  DDPMScheduler,
   PNDMScheduler,
   EulerDiscreteScheduler,
   EulerAncestralDiscreteScheduler,
@@ -15,7 +16,8 @@ public enum SchedulerName {
   DPMSolverSDEScheduler,
   UniPCMultistepScheduler,
   LCMScheduler,
-  FlowMatchEulerDiscreteScheduler;
+  FlowMatchEulerDiscreteScheduler,
+  UnCLIPScheduler;
 
   /** The scheduler of a class of diffusers, if it is here. */
   public static Optional<SchedulerName> of(Object className) {
@@ -46,6 +48,7 @@ public enum SchedulerName {
   Schedule schedule(SchedulerConfig config, int count, int begin) {
     return switch (this) {
       case DDIMScheduler -> Ddim.schedule(config, count, begin);
+      case DDPMScheduler -> Ddpm.schedule(config, count, begin);
       case PNDMScheduler -> Pndm.schedule(config, count, begin);
       case EulerDiscreteScheduler, EulerAncestralDiscreteScheduler ->
           Euler.schedule(config, count, begin);
@@ -55,6 +58,7 @@ public enum SchedulerName {
       case UniPCMultistepScheduler -> UniPc.schedule(config, count, begin);
       case LCMScheduler -> Lcm.schedule(config, count, begin);
       case FlowMatchEulerDiscreteScheduler -> FlowMatchEuler.schedule(config, count, begin);
+      case UnCLIPScheduler -> UnClip.schedule(config, count, begin);
     };
   }
 }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import io.lakegen.problem.Problems;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -78,6 +79,21 @@ public final class PackSection {
       return Optional.empty();
     }
     return Optional.of(new PackSection(prefix + key + ".", value, problems));
+  }
+
+  /** A list of objects, at least one; others are left out. */
+  public List<PackSection> sections(String key) {
+    JsonNode values = node.path(key);
+    if (!values.isArray() || values.isEmpty() || !all(values, JsonNode::isObject)) {
+      fail(key, values, "a list of objects");
+      return List.of();
+    }
+    List<PackSection> sections = new ArrayList<>();
+    for (JsonNode value : values) {
+      String name = prefix + key + "[" + sections.size() + "].";
+      sections.add(new PackSection(name, value, problems));
+    }
+    return sections;
   }
 
   /** An object of texts, at least one; those that break the rule are left out. */
@@ -200,6 +216,12 @@ public final class PackSection {
     return value.asBoolean();
   }
 
+  /** A text that is not empty; empty where there is none. */
+  public String text(String key) {
+    String text = text(key, t -> !t.isEmpty(), "a text");
+    return text == null ? "" : text;
+  }
+
   /** A text; null where there is none that keeps the rule. */
   String text(String key, Predicate<String> rule, String expected) {
     JsonNode value = node.path(key);
@@ -238,6 +260,11 @@ public final class PackSection {
     return StreamSupport.stream(values.spliterator(), false)
         .map(v -> Enum.valueOf(type, v.asText()))
         .toList();
+  }
+
+  /** Adds a problem with a value of several keys, or of what was made of it. */
+  public void problem(String key, Object found, String expected) {
+    problems.add(prefix + key, found, expected);
   }
 
   private void fail(String key, JsonNode value, String expected) {

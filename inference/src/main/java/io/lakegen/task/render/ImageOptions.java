@@ -1,7 +1,9 @@
 package io.lakegen.task.render;
 
 import io.lakegen.diffusion.DiffusionSpec;
+import io.lakegen.diffusion.ImageRequest;
 import io.lakegen.diffusion.SchedulerConfig;
+import io.lakegen.diffusion.StageSpec;
 import io.lakegen.model.PackSpec;
 import io.lakegen.problem.Problems;
 import io.lakegen.task.OptionValues;
@@ -23,16 +25,16 @@ import java.nio.charset.StandardCharsets;
 record ImageOptions(
     String negativePrompt, int height, int width, int numInferenceSteps, double guidanceScale) {
   /** Those of all rows that override nothing. */
-  static ImageOptions of(OptionValues options, PackSpec pack) {
-    PackSpec.Image size = pack.image().orElseThrow();
+  static ImageOptions of(OptionValues options, PackSpec.Image size, StageSpec base) {
+    ImageRequest.Way way = StageOptions.way(base, options);
     Integer height = options.get(Render.HEIGHT);
     Integer width = options.get(Render.WIDTH);
     return new ImageOptions(
         options.get(Render.NEGATIVE_PROMPT),
         height == null ? size.height() : height,
         width == null ? size.width() : width,
-        options.get(Render.NUM_INFERENCE_STEPS),
-        options.get(Render.GUIDANCE_SCALE));
+        way.steps(),
+        way.guidanceScale());
   }
 
   /** These options with what a row overrides. */
@@ -96,12 +98,16 @@ record ImageOptions(
   void check(DiffusionSpec.Latents latents, SchedulerConfig scheduler, Problems problems) {
     latents.checkSide("height", height, problems);
     latents.checkSide("width", width, problems);
-    if (numInferenceSteps < 1 || numInferenceSteps > scheduler.maxSteps()) {
-      problems.add(
-          Render.NUM_INFERENCE_STEPS.name(), numInferenceSteps, "1 to " + scheduler.maxSteps());
-    }
+    checkSteps(Render.NUM_INFERENCE_STEPS.name(), numInferenceSteps, scheduler, problems);
     if (!Double.isFinite(guidanceScale)) {
       problems.add(Render.GUIDANCE_SCALE.name(), guidanceScale, "a number");
+    }
+  }
+
+  /** Checks a number of steps. */
+  static void checkSteps(String key, int steps, SchedulerConfig scheduler, Problems problems) {
+    if (steps < scheduler.minSteps() || steps > scheduler.maxSteps()) {
+      problems.add(key, steps, scheduler.minSteps() + " to " + scheduler.maxSteps());
     }
   }
 

@@ -58,13 +58,14 @@ public record Render() implements TaskDefinition {
               + " follow: edges, depths, poses, as the model was trained with.");
 
   static final Option<Integer> NUM_INFERENCE_STEPS =
-      Option.ofInt("num-inference-steps", 50, "Steps from noise to image.");
+      Option.ofInt("num-inference-steps", null, "Steps from noise to image.")
+          .defaultsTo("the model's own, mostly 50");
 
   static final Option<Double> GUIDANCE_SCALE =
       Option.ofDouble(
-          "guidance-scale",
-          7.5,
-          "Weight of the prompt; 1 or less renders without guidance, in half the time.");
+              "guidance-scale",
+              "Weight of the prompt; 1 or less renders without guidance, in half the time.")
+          .defaultsTo("the model's own, mostly 7.5");
 
   static final Option<String> NEGATIVE_PROMPT =
       Option.ofText("negative-prompt", "", "TEXT", "What guidance leads away from.");
@@ -114,8 +115,9 @@ public record Render() implements TaskDefinition {
       Option.ofInt(
               "noise-level",
               20,
-              "Of models that enlarge: noise that is added to the pictures of --image-column; more"
-                  + " lets the model invent more.")
+              "Of models that enlarge: noise that is added to the pictures of --image-column, or to"
+                  + " what the model has painted small; more lets it invent more.")
+          .defaultsTo("20; models that paint small and enlarge have their own")
           .where("0 to " + MAX_NOISE_LEVEL, n -> n >= 0 && n <= MAX_NOISE_LEVEL);
 
   static final Option<List<Overridable>> OVERRIDE_COLUMNS =
@@ -165,6 +167,10 @@ public record Render() implements TaskDefinition {
               STRENGTH,
               CONTROLNET_CONDITIONING_SCALE,
               NOISE_LEVEL,
+              StageOptions.PRIOR_NUM_INFERENCE_STEPS,
+              StageOptions.PRIOR_GUIDANCE_SCALE,
+              StageOptions.SUPER_RES_NUM_INFERENCE_STEPS,
+              StageOptions.SUPER_RES_GUIDANCE_SCALE,
               OVERRIDE_COLUMNS,
               ImageFormat.OPTION),
           BUDGET,
@@ -248,11 +254,12 @@ public record Render() implements TaskDefinition {
   @Override
   public OptionValues needed(PackSpec pack) {
     DiffusionSpec spec = DiffusionSpec.read(pack.section(PACK_TASK, new Problems()));
+    List<Condition> conditions = spec.base().conditions();
     List<Argument> columns = new ArrayList<>();
-    if (spec.conditions().contains(Condition.inpaint)) {
+    if (conditions.contains(Condition.inpaint)) {
       columns.addAll(List.of(IMAGE, MASK));
     }
-    if (spec.conditions().contains(Condition.control)) {
+    if (conditions.contains(Condition.control)) {
       columns.add(CONTROL);
     }
     if (spec.enlarges()) {
@@ -268,7 +275,12 @@ public record Render() implements TaskDefinition {
   @Override
   public void check(OptionValues options, PackSpec pack, Problems problems) {
     DiffusionSpec spec = DiffusionSpec.read(pack.section(PACK_TASK, problems));
-    boolean fromImages = options.has(IMAGE.column()) && !spec.enlarges();
+    boolean fromImages = options.has(IMAGE.column()) && !spec.enlarges() && !spec.cascades();
+    for (String role : spec.graphs()) {
+      if (!pack.graphs().containsKey(role)) {
+        problems.add("model", "a pack without " + role, "one with it");
+      }
+    }
     if (fromImages && !pack.graphs().containsKey("vae_encoder")) {
       problems.add("model", "a pack without vae_encoder", "one, to start from images");
     }
@@ -283,7 +295,7 @@ public record Render() implements TaskDefinition {
     if (scheduler.isEmpty()) {
       problems.add(
           SCHEDULER.name(),
-          "the model's " + spec.scheduler().get("_class_name"),
+          "the model's " + spec.base().scheduler().get("_class_name"),
           "--scheduler with one of " + List.of(SchedulerName.values()));
       return;
     }
@@ -292,8 +304,9 @@ public record Render() implements TaskDefinition {
     }
     SchedulerConfig config =
         SchedulerConfig.of(
-            scheduler.get(), spec.scheduler(), options.get(USE_KARRAS_SIGMAS), problems);
-    ImageOptions image = ImageOptions.of(options, pack);
+            scheduler.get(), spec.base().scheduler(), options.get(USE_KARRAS_SIGMAS), problems);
+    StageOptions.check(options, spec, config, problems);
+    ImageOptions image = ImageOptions.of(options, pack.image().get(), spec.base());
     image.check(spec.latents(), config, problems);
     if (fromImages) {
       image.checkStrength(strength(options), problems);
@@ -302,11 +315,12 @@ public record Render() implements TaskDefinition {
 
   /** A model's conditions need their pictures, and some pictures have no meaning for it. */
   private static void checkPictures(OptionValues options, DiffusionSpec spec, Problems problems) {
-    if (spec.conditions().contains(Condition.inpaint) && !options.has(MASK.column())) {
+    List<Condition> conditions = spec.base().conditions();
+    if (conditions.contains(Condition.inpaint) && !options.has(MASK.column())) {
       problems.add(
           MASK.column().name(), "missing", "a column of masks; the model paints masked parts only");
     }
-    boolean controlled = spec.conditions().contains(Condition.control);
+    boolean controlled = conditions.contains(Condition.control);
     if (controlled && !options.has(CONTROL.column())) {
       problems.add(
           CONTROL.column().name(), "missing", "a column of pictures; the model follows them");
@@ -321,9 +335,23 @@ public record Render() implements TaskDefinition {
       problems.add(
           IMAGE.column().name(), "missing", "a column of pictures; the model enlarges them");
     }
-    if (!spec.enlarges() && options.has(NOISE_LEVEL)) {
+    if (!spec.takesNoiseLevel() && options.has(NOISE_LEVEL)) {
       problems.add(
           NOISE_LEVEL.name(), options.get(NOISE_LEVEL), "none; the model enlarges nothing");
+    }
+    if (spec.cascades() && options.has(IMAGE.column())) {
+      problems.add(
+          IMAGE.column().name(),
+          options.get(IMAGE.column()),
+          "none; a model of several stages starts from noise");
+    }
+    for (Option<?> option : List.of(SCHEDULER, USE_KARRAS_SIGMAS)) {
+      if (spec.cascades() && options.has(option)) {
+        problems.add(
+            option.name(),
+            options.get(option),
+            "none; each stage of the model has its own scheduler");
+      }
     }
     for (Option<?> option : List.of(STRENGTH, MASK.column())) {
       if (spec.enlarges() && options.has(option)) {
@@ -340,8 +368,7 @@ public record Render() implements TaskDefinition {
 
   /** The scheduler that was asked for, or the model's own if it is known here. */
   static Optional<SchedulerName> scheduler(OptionValues options, DiffusionSpec spec) {
-    return Optional.ofNullable(options.get(SCHEDULER))
-        .or(() -> SchedulerName.of(spec.scheduler().get("_class_name")));
+    return Optional.ofNullable(options.get(SCHEDULER)).or(() -> spec.base().ownScheduler());
   }
 
   @Override

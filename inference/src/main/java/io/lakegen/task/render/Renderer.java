@@ -71,15 +71,19 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
     this.options = options;
     this.budget = budget;
     this.spec = model.pack().spec();
-    this.defaults = ImageOptions.of(options, spec);
     this.diffusion = spec.section(Render.PACK_TASK, DiffusionSpec::read);
+    this.defaults = ImageOptions.of(options, spec.image().orElseThrow(), diffusion.base());
     this.schedulerName = Render.scheduler(options, diffusion).orElseThrow();
     Problems problems = new Problems();
     this.scheduler =
         SchedulerConfig.of(
-            schedulerName, diffusion.scheduler(), options.get(Render.USE_KARRAS_SIGMAS), problems);
+            schedulerName,
+            diffusion.base().scheduler(),
+            options.get(Render.USE_KARRAS_SIGMAS),
+            problems);
+    List<SchedulerConfig> schedulers = StageOptions.schedulers(diffusion, scheduler, problems);
     problems.throwIfAny();
-    this.pipeline = new DiffusionPipeline(model, scheduler, diffusion);
+    this.pipeline = new DiffusionPipeline(model, schedulers, diffusion);
   }
 
   @Override
@@ -168,7 +172,7 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
         row.has(Render.MASK.name()) ? mask(picture(row, Render.MASK, image)) : null,
         control,
         options.get(Render.CONTROLNET_CONDITIONING_SCALE),
-        options.get(Render.NOISE_LEVEL));
+        StageOptions.noiseLevel(diffusion, options));
   }
 
   private static RgbImage picture(RowInput row, Argument argument, ImageOptions image)
@@ -197,14 +201,19 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
     return row.options().height() * row.options().width() * images();
   }
 
+  /** What rows of a batch agree in; of other stages than the base all rows have the same way. */
   private record Group(int height, int width, int steps, boolean guided, int begin) {}
 
   /** {@inheritDoc} Rows of one size and one way from noise to image. */
   @Override
   public Object group(PreparedRender row) {
-    ImageRequest request = request(row, 0);
+    ImageOptions image = row.options();
     return new Group(
-        request.height(), request.width(), request.steps(), request.guided(), request.begin());
+        image.height(),
+        image.width(),
+        image.numInferenceSteps(),
+        image.guidanceScale() > 1,
+        row.begin());
   }
 
   /** {@inheritDoc} What waits longest are the finished images. */
@@ -224,10 +233,10 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
     List<ImageRequest> requests = new ArrayList<>();
     for (PreparedRender row : batch) {
       for (int image = 0; image < each; image++) {
-        requests.add(request(row, image));
+        requests.add(request(row, NoiseSource.of(row.seed(), image)));
       }
     }
-    List<RgbImage> images = batch.size() == 1 ? renderRow(requests) : pipeline.render(requests);
+    List<RgbImage> images = batch.size() == 1 ? renderRow(requests) : render(requests);
     List<List<RenderedImage>> rows = new ArrayList<>(batch.size());
     for (int i = 0; i < batch.size(); i++) {
       PreparedRender row = batch.get(i);
@@ -247,7 +256,7 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
       int from = images.size();
       int fit = (int) Math.max(1, Math.min(requests.size() - from, budget.current() / pixels));
       try {
-        images.addAll(pipeline.render(requests.subList(from, from + fit)));
+        images.addAll(render(requests.subList(from, from + fit)));
       } catch (RuntimeException | Error e) {
         if (fit == 1 || !OutOfMemory.isCauseOf(e)) {
           throw e;
@@ -258,19 +267,24 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
     return images;
   }
 
+  /** Renders what may share a batch. */
+  List<RgbImage> render(List<ImageRequest> requests) {
+    return pipeline.render(requests);
+  }
+
   private int images() {
     return options.get(Render.NUM_IMAGES_PER_PROMPT);
   }
 
-  private ImageRequest request(PreparedRender row, int image) {
+  /** An image of a row, to be made of some noise. */
+  ImageRequest request(PreparedRender row, NoiseSource noise) {
     return new ImageRequest(
         row.ids(),
         row.negativeIds(),
-        NoiseSource.of(row.seed(), image),
+        noise,
         row.options().height(),
         row.options().width(),
-        row.options().numInferenceSteps(),
-        row.options().guidanceScale(),
+        StageOptions.ways(diffusion, options, row.options()),
         row.pictures(),
         row.begin());
   }

@@ -40,6 +40,9 @@ interface ImageMaker {
       GeneratorSpec.read(pack.section(Sample.PACK_TASK, problems));
     } else {
       AutoencoderSpec.of(pack, problems);
+      if (!pack.graphs().containsKey("vae_decoder")) {
+        problems.add("model", "a pack without vae_decoder", "one with it");
+      }
     }
   }
 

@@ -3,29 +3,12 @@ package io.lakegen.task.render;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.lakegen.diffusion.ImageRequest;
-import io.lakegen.diffusion.NoiseSource;
 import io.lakegen.image.RgbImage;
-import io.lakegen.task.render.Renderer.PreparedRender;
 import java.util.Base64;
 
 /** What tests of rendering share. */
 final class RenderFixtures {
   private RenderFixtures() {}
-
-  /** A prepared row with noise of a fixture. */
-  static ImageRequest request(PreparedRender row, NoiseSource noise) {
-    return new ImageRequest(
-        row.ids(),
-        row.negativeIds(),
-        noise,
-        row.options().height(),
-        row.options().width(),
-        row.options().numInferenceSteps(),
-        row.options().guidanceScale(),
-        row.pictures(),
-        row.begin());
-  }
 
   /** A fixture's picture. */
   static RgbImage rgb(JsonNode picture) {

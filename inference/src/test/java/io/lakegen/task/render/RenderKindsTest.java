@@ -1,17 +1,13 @@
 package io.lakegen.task.render;
 
 import static io.lakegen.task.render.RenderFixtures.assertClose;
-import static io.lakegen.task.render.RenderFixtures.request;
 import static io.lakegen.task.render.RenderFixtures.rgb;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.lakegen.decode.Fixture;
-import io.lakegen.diffusion.DiffusionPipeline;
-import io.lakegen.diffusion.DiffusionSpec;
 import io.lakegen.diffusion.ImageRequest;
 import io.lakegen.diffusion.NoiseSource;
-import io.lakegen.diffusion.SchedulerConfig;
 import io.lakegen.image.ImageFiles;
 import io.lakegen.image.RgbImage;
 import io.lakegen.model.LoadedModel;
@@ -36,23 +32,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Kinds of diffusion models, each a tiny random one, against what diffusers paints with them. */
 class RenderKindsTest {
-  private static DiffusionPipeline pipeline(LoadedModel model) {
-    DiffusionSpec spec = spec(model);
-    Problems problems = new Problems();
-    SchedulerConfig scheduler =
-        SchedulerConfig.of(
-            Render.scheduler(OptionValues.NONE, spec).orElseThrow(),
-            spec.scheduler(),
-            false,
-            problems);
-    problems.throwIfAny();
-    return new DiffusionPipeline(model, scheduler, spec);
-  }
-
-  private static DiffusionSpec spec(LoadedModel model) {
-    return model.pack().spec().section("text-to-image", DiffusionSpec::read);
-  }
-
   private static OptionValues options(JsonNode run) {
     return OptionValues.NONE
         .with(Render.HEIGHT, 32)
@@ -99,14 +78,14 @@ class RenderKindsTest {
     for (int i = 0; i < prompts.size(); i++) {
       float[] own = Arrays.copyOfRange(noise, i * count, (i + 1) * count);
       requests.add(
-          request(
+          renderer.request(
               renderer.prepare(
                   control == null
                       ? RowInputs.of("prompt", prompts.get(i).asText())
                       : RowInputs.of(1, "prompt", prompts.get(i).asText(), "control", control)),
               (draw, n) -> own.clone()));
     }
-    List<RgbImage> images = pipeline(fixture.model()).render(requests);
+    List<RgbImage> images = renderer.render(requests);
     for (int i = 0; i < images.size(); i++) {
       assertClose(images.get(i), run.path("images").get(i), 2);
     }
@@ -127,17 +106,17 @@ class RenderKindsTest {
             .with(Render.IMAGE.column(), "image")
             .with(Render.MASK.column(), "mask")
             .with(Render.STRENGTH, run.path("strength").asDouble());
+    Renderer renderer = renderer(model, options);
     PreparedRender row =
-        renderer(model, options)
-            .prepare(
-                RowInputs.of(
-                    1,
-                    "prompt",
-                    expected.path("prompt").asText(),
-                    "image",
-                    ImageFiles.png(rgb(expected.path("image"))),
-                    "mask",
-                    ImageFiles.png(rgb(expected.path("mask")))));
+        renderer.prepare(
+            RowInputs.of(
+                1,
+                "prompt",
+                expected.path("prompt").asText(),
+                "image",
+                ImageFiles.png(rgb(expected.path("image"))),
+                "mask",
+                ImageFiles.png(rgb(expected.path("mask")))));
     NoiseSource noise =
         (draw, n) ->
             Fixture.floats(
@@ -145,7 +124,7 @@ class RenderKindsTest {
                     draw == NoiseSource.ENCODER
                         ? "encoderNoise"
                         : draw == NoiseSource.MASKED ? "maskedNoise" : "noise"));
-    List<RgbImage> images = pipeline(model).render(List.of(request(row, noise)));
+    List<RgbImage> images = renderer.render(List.of(renderer.request(row, noise)));
     assertClose(images.get(0), run.path("result"), 2);
   }
 
@@ -159,23 +138,96 @@ class RenderKindsTest {
             .with(Render.GUIDANCE_SCALE, expected.path("guidanceScale").asDouble())
             .with(Render.NOISE_LEVEL, expected.path("noiseLevel").asInt())
             .with(Render.IMAGE.column(), "image");
+    Renderer renderer = renderer(fixture.model(), options);
     PreparedRender row =
-        renderer(fixture.model(), options)
-            .prepare(
-                RowInputs.of(
-                    1,
-                    "prompt",
-                    expected.path("prompt").asText(),
-                    "image",
-                    ImageFiles.png(rgb(expected.path("image")))));
+        renderer.prepare(
+            RowInputs.of(
+                1,
+                "prompt",
+                expected.path("prompt").asText(),
+                "image",
+                ImageFiles.png(rgb(expected.path("image")))));
     assertThat(row.options().height()).isEqualTo(32);
     assertThat(row.options().width()).isEqualTo(48);
     NoiseSource noise =
         (draw, n) ->
             Fixture.floats(
                 expected.path(draw == NoiseSource.LOW_RESOLUTION ? "lowResolutionNoise" : "noise"));
-    List<RgbImage> images = pipeline(fixture.model()).render(List.of(request(row, noise)));
+    List<RgbImage> images = renderer.render(List.of(renderer.request(row, noise)));
     assertClose(images.get(0), expected.path("result"), 2);
+  }
+
+  static Stream<Arguments> cascades() throws IOException {
+    List<Arguments> runs = new ArrayList<>();
+    for (String kind : List.of("unclip", "deepfloyd-if")) {
+      for (JsonNode run : Fixture.json(kind).path("runs")) {
+        runs.add(Arguments.of(kind, run.path("name").asText(), run));
+      }
+    }
+    return runs.stream();
+  }
+
+  private static OptionValues cascade(JsonNode expected, JsonNode run) {
+    JsonNode steps = expected.path("steps");
+    JsonNode scales = run.path("guidanceScales");
+    int base = steps.size() - 2;
+    OptionValues options =
+        OptionValues.NONE
+            .with(Render.NUM_INFERENCE_STEPS, steps.path(base).asInt())
+            .with(Render.GUIDANCE_SCALE, scales.path(base).asDouble())
+            .with(StageOptions.SUPER_RES_NUM_INFERENCE_STEPS, steps.path(base + 1).asInt());
+    if (base > 0) {
+      options =
+          options
+              .with(StageOptions.PRIOR_NUM_INFERENCE_STEPS, steps.path(0).asInt())
+              .with(StageOptions.PRIOR_GUIDANCE_SCALE, scales.path(0).asDouble());
+    }
+    if (!scales.path(base + 1).isNull()) {
+      options =
+          options.with(StageOptions.SUPER_RES_GUIDANCE_SCALE, scales.path(base + 1).asDouble());
+    }
+    if (expected.has("noiseLevel")) {
+      options = options.with(Render.NOISE_LEVEL, expected.path("noiseLevel").asInt());
+    }
+    return run.hasNonNull("negativePrompt")
+        ? options.with(Render.NEGATIVE_PROMPT, run.path("negativePrompt").asText())
+        : options;
+  }
+
+  /** All stages, each with noise of its own. */
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("cascades")
+  void cascadesEqualDiffusers(String kind, String name, JsonNode run) throws RowException {
+    Fixture fixture = Fixture.load(kind);
+    JsonNode expected = fixture.expected();
+    JsonNode prompts = expected.path("prompts");
+    OptionValues options = cascade(expected, run);
+    assertThat(problems(kind, options)).isEmpty();
+    Renderer renderer = renderer(fixture.model(), options);
+    List<ImageRequest> requests = new ArrayList<>();
+    for (int i = 0; i < prompts.size(); i++) {
+      int row = i;
+      NoiseSource noise =
+          (draw, n) -> {
+            int stage = (draw + 2) / NoiseSource.STAGE;
+            int own = draw - stage * NoiseSource.STAGE;
+            JsonNode ofStage = expected.path("noise").path(stage);
+            float[] all =
+                Fixture.floats(
+                    own == NoiseSource.LOW_RESOLUTION
+                        ? expected.path("lowResolutionNoise")
+                        : ofStage.path(
+                            own == NoiseSource.START ? 0 : 1 + own - NoiseSource.FIRST_STEP));
+            return Arrays.copyOfRange(all, row * n, (row + 1) * n);
+          };
+      requests.add(
+          renderer.request(
+              renderer.prepare(RowInputs.of("prompt", prompts.get(i).asText())), noise));
+    }
+    List<RgbImage> images = renderer.render(requests);
+    for (int i = 0; i < images.size(); i++) {
+      assertClose(images.get(i), run.path("images").get(i), 2);
+    }
   }
 
   /** Rows of a kind, with what the kind needs besides a prompt. */
@@ -202,7 +254,9 @@ class RenderKindsTest {
         "stable-diffusion-xl",
         "stable-diffusion-3",
         "stable-diffusion-controlnet",
-        "stable-diffusion-upscale"
+        "stable-diffusion-upscale",
+        "unclip",
+        "deepfloyd-if"
       })
   void anImageDoesNotDependOnItsBatch(String kind) throws RowException {
     OptionValues options = OptionValues.NONE.with(Render.NUM_INFERENCE_STEPS, 4);

@@ -17,9 +17,12 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
+import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The job over a tiny random Stable Diffusion, whose own size is 32 x 32. */
 class RenderJobTest {
@@ -47,6 +50,10 @@ class RenderJobTest {
 
   private Path write(String name, String... lines) throws IOException {
     return Files.write(folder.resolve(name), List.of(lines));
+  }
+
+  private void parquet(String name, Path json) {
+    TestJobs.spark().read().json(json.toString()).write().parquet(folder + "/" + name);
   }
 
   private static BufferedImage image(Row row) throws IOException {
@@ -137,6 +144,137 @@ class RenderJobTest {
     assertThat(difference(image(alone), image(among))).isLessThanOrEqualTo(1);
     assertThat(rows("many.jsonl-out").stream().map(r -> Arrays.hashCode(r.<byte[]>getAs("image"))))
         .doesNotHaveDuplicates();
+  }
+
+  /**
+   * Every kind of model: a row alone is what it is in another partition, in a batch of eight.
+   *
+   * @param columns of pictures that the kind needs
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "stable-diffusion-inpaint, --image-column --mask-column",
+    "stable-diffusion-xl,",
+    "stable-diffusion-3,",
+    "stable-diffusion-controlnet, --control-column",
+    "stable-diffusion-upscale, --image-column",
+    "unclip,",
+    "deepfloyd-if,"
+  })
+  void imagesOfAKindDoNotDependOnPartitionOrBatch(String kind, String columns) throws IOException {
+    List<String> lines = new ArrayList<>();
+    for (int i = 0; i < 16; i++) {
+      BufferedImage picture = new BufferedImage(32, 32, BufferedImage.TYPE_INT_RGB);
+      picture.createGraphics().fillOval(i, 4, 14, 20);
+      ImageIO.write(picture, "png", folder.resolve(i + ".png").toFile());
+      lines.add(
+          "{\"id\": %d, \"prompt\": \"a boat on lake %d\", \"file\": \"%s\"}"
+              .formatted(i, i, folder.resolve(i + ".png")));
+    }
+    // Rows of Parquet files are counted, so that 16 of them are two tasks of 8.
+    parquet("many", write("many.jsonl", lines.toArray(String[]::new)));
+    parquet("one", write("one.jsonl", lines.get(11)));
+    for (String input : List.of("many", "one")) {
+      List<Object> args =
+          new ArrayList<>(
+              List.of(
+                  "render",
+                  "--input",
+                  folder.resolve(input),
+                  "--model",
+                  FIXTURES.resolve(kind).resolve("pack"),
+                  "--output",
+                  folder.resolve(input + "-out"),
+                  "--num-inference-steps",
+                  3,
+                  "--batch-budget",
+                  8 * 64 * 64));
+      if (columns != null) {
+        Stream.of(columns.split(" ")).forEach(c -> args.addAll(List.of(c, "file")));
+      }
+      Result result = TestJobs.run(args.toArray());
+      assertThat(result.status()).as(result.err()).isZero();
+    }
+    Dataset<Row> outcomes = TestJobs.outcomes(folder.resolve("many-out"));
+    // A task writes a file.
+    assertThat(Stream.of(outcomes.inputFiles()).distinct().count()).isGreaterThan(1);
+    List<Row> many = outcomes.collectAsList();
+    Row alone = rows("one-out").get(0);
+    assertThat(many).hasSize(16).noneMatch(r -> error(r) != null);
+    Row among = many.stream().filter(r -> r.<Long>getAs("id") == 11).findFirst().orElseThrow();
+    assertThat(difference(image(alone), image(among))).isLessThanOrEqualTo(1);
+    assertThat(many.stream().map(r -> Arrays.hashCode(r.<byte[]>getAs("image"))))
+        .doesNotHaveDuplicates();
+  }
+
+  /** Stages have options of their own, and the same command again does nothing. */
+  @Test
+  void aModelOfSeveralStagesTakesTheTasksOptions() throws IOException {
+    Path input =
+        write(
+            "prompts.jsonl",
+            "{\"prompt\": \"a boat\", \"num_inference_steps\": 3, \"height\": 64}",
+            "{\"prompt\": \"bread\", \"num_inference_steps\": 1, \"height\": null}",
+            "{\"prompt\": \"rice\", \"num_inference_steps\": null, \"height\": 64}");
+    List<Object> args =
+        List.of(
+            "render",
+            "--input",
+            input,
+            "--model",
+            FIXTURES.resolve("unclip/pack"),
+            "--prior-num-inference-steps",
+            3,
+            "--super-res-num-inference-steps",
+            2,
+            "--num-images-per-prompt",
+            2,
+            "--override-columns",
+            "num_inference_steps,height",
+            "--max-error-rate",
+            0.5,
+            "--output",
+            folder.resolve("out"));
+    for (int run = 0; run < 2; run++) {
+      Result result = TestJobs.run(args.toArray());
+      assertThat(result.status()).as(result.err()).isZero();
+    }
+    List<Row> rows = rows("out");
+    List<Row> good = rows.stream().filter(r -> error(r) == null).toList();
+    assertThat(good.stream().map(r -> r.<Integer>getAs("steps")))
+        .as("those asked for, or diffusers' of such a model")
+        .containsExactlyInAnyOrder(3, 3, 25, 25);
+    for (Row row : rows) {
+      if (error(row) != null) {
+        assertThat(error(row))
+            .isEqualTo("prepare/bad_option: num-inference-steps: 1 (expected: 2 to 999)");
+        continue;
+      }
+      assertThat(List.of(image(row).getHeight(), image(row).getWidth())).containsExactly(64, 32);
+      assertThat(row.<String>getAs("scheduler")).isEqualTo("UnCLIPScheduler");
+    }
+    List<Object> wrong = new ArrayList<>(args.subList(0, 5));
+    wrong.addAll(
+        List.of(
+            "--output",
+            folder.resolve("other"),
+            "--prior-num-inference-steps",
+            1,
+            "--super-res-guidance-scale",
+            3,
+            "--scheduler",
+            "DDIMScheduler",
+            "--noise-level",
+            4));
+    Result refused = TestJobs.run(wrong.toArray());
+    assertThat(refused.status()).isEqualTo(2);
+    assertThat(refused.err())
+        .contains("prior-num-inference-steps: 1 (expected: 2 to 999)")
+        .contains("super-res-guidance-scale: 3.0 (expected: none; the model has no such guidance)")
+        .contains(
+            "scheduler: DDIMScheduler (expected: none; each stage of the model has its own"
+                + " scheduler)")
+        .contains("noise-level: 4 (expected: none; the model enlarges nothing)");
   }
 
   @Test
