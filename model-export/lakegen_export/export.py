@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig
 
-from . import golden, image, measure, pack, source
+from . import golden, half_weights, image, measure, pack, source
 from .families import Family, choose
 from .families.autoencoder import AutoencoderKl
 from .families.contract import CONTRACTS
@@ -28,6 +28,9 @@ class Request:
     task: str | None = None
     dtype: torch.dtype | None = torch.float32
     """None: the fastest on this CPU."""
+
+    weights: torch.dtype | None = None
+    """float16: weights of a decoder's linear layers under the arithmetic of `dtype`, float32."""
 
     engine: str = "PyTorch"
     licence: str | None = None
@@ -108,6 +111,8 @@ def _check(request: Request, family: type[Family], name: str) -> None:
         raise ValueError(f"dtype: auto (expected: one of its names for {name})")
     if request.engine == "OnnxRuntime" and request.dtype not in (torch.float32, None):
         raise ValueError(f"dtype: {request.dtype} (expected: float32 with OnnxRuntime)")
+    if request.weights is not None and "weights" not in family.options:
+        raise ValueError(f"dtype: {half_weights.NAME} (expected: float32, bfloat16 or float16 for {family.task})")
     for option in OPTIONS:
         value = getattr(request, option)
         if value is not None and option not in family.options:
@@ -122,7 +127,7 @@ def _manifest(
         "tasks": {family.task: family.section()},
         "family": checkpoint.name,
         "engine": request.engine,
-        "dtype": str(request.dtype).removeprefix("torch."),
+        "dtype": half_weights.NAME if request.weights else str(request.dtype).removeprefix("torch."),
         **({} if tokenizer is None else {"tokenizer": tokenizer.manifest(family.chat_template())}),
         **family.manifest(),
         "source": {

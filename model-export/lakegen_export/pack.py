@@ -40,6 +40,11 @@ def write(
     try:
         with contextlib.nullcontext() if family.device.type == "cpu" else family.device:
             proof = fidelity(family, manifest["engine"], out, report)
+            texts = [] if tokenizer is None else tokenizer.golden()
+            if family.precision != torch.float32 and texts:
+                said = family.agreement(proof.graphs, [text["ids"] for text in texts])
+                if said is not None:
+                    report(said)
         files, steps, differences = proof.files, proof.steps, proof.differences
         if processor is not None:
             files["preprocess"] = "preprocess.pt"
@@ -53,7 +58,7 @@ def write(
         document = {"tolerance": proof.tolerance, "graphs": golden.to_json(steps)}
         if tokenizer is not None:
             tokenizer.write(out)
-            document["tokenizer"] = tokenizer.golden()
+            document["tokenizer"] = texts
             document |= family.golden(document["tokenizer"])
         _write_json(out / "golden.json", document, indent=None)
         sums = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
@@ -69,6 +74,7 @@ class Proof:
     """Graphs that equal their reference: files by role, the steps for `golden.json`, their tolerance."""
 
     files: dict[str, str]
+    graphs: golden.Graphs
     steps: list[golden.Step]
     tolerance: float
     differences: dict[str, Difference]
@@ -95,8 +101,8 @@ def fidelity(family: Family, engine: str, out: Path, report: Callable[[str], Non
         differences = golden.compare(loaded, sessions)
     except (RuntimeError, TypeError) as error:
         raise _unfit(family, "its graphs hold for the shapes they were traced with alone", error) from error
-    tolerance = check(differences, family.dtype, report)
-    return Proof(files, sessions[0], tolerance, differences)
+    tolerance = check(differences, family.precision, report)
+    return Proof(files, loaded, sessions[0], tolerance, differences)
 
 
 def _unfit(family: Family, why: str, error: Exception) -> ValueError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from transformers.activations import QuickGELUActivation
 
-from ..golden import Step
+from ..golden import Graphs, Step
 
 if TYPE_CHECKING:
     from ..export import Request
@@ -60,6 +60,11 @@ class Family(ABC):
         self.dtype = dtype
 
     @property
+    def precision(self) -> torch.dtype:
+        """The dtype by whose rounding the graphs may differ from the reference."""
+        return self.dtype
+
+    @property
     def cache_dtype(self) -> torch.dtype:
         """bfloat16 packs keep a float32 cache, since DJL can't hold bfloat16 arrays."""
         return torch.float16 if self.dtype == torch.float16 else torch.float32
@@ -96,6 +101,13 @@ class Family(ABC):
     def golden(self, texts: list[dict]) -> dict:
         """More keys of `golden.json`; `texts` are its tokenizer's, each with `text` and `ids`."""
         return {}
+
+    def agreement(self, _graphs: Graphs, _prompts: list[list[int]]) -> str | None:
+        """How well graphs of less precision than float32 write, in a sentence; ValueError where it is too badly.
+
+        `prompts` are token ids of some texts.
+        """
+        return None
 
     @abstractmethod
     def sessions(self) -> list[list[Step]]:
