@@ -10,6 +10,7 @@ there: in the pack the decoder graph does it, which keeps the first token in a s
 """
 
 import copy
+import dataclasses
 import json
 import os
 import random
@@ -65,15 +66,15 @@ class Decoder(torch.nn.Module):
 
 
 class EndAware(Causal):
+    def __init__(self, reference, dtype):
+        super().__init__(reference, dtype)
+        self.layout = dataclasses.replace(self.layout, layers=self.layout.layers + 1)
+
     def graphs(self):
         inner = super().graphs()["decoder"].module
         return {
             "decoder": Graph(Decoder(copy.deepcopy(inner)), example_inputs(self.cache_shape(2, 8), self.cache_dtype))
         }
-
-    def cache_shape(self, rows, slots):
-        layers, *rest = super().cache_shape(rows, slots)
-        return layers + 1, *rest
 
     def logits(self, ids, row):
         end = torch.tensor([float(ids[0])])

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from transformers.utils import logging
 
+from . import half_weights
 from .export import Request, export
 from .families import tasks
 from .families.encoder import Pooling
@@ -37,10 +38,11 @@ def parse(arguments: Sequence[str]) -> Request:
     )
     parser.add_argument(
         "--dtype",
-        choices=[*sorted(DTYPES), "auto"],
+        choices=[*sorted(DTYPES), half_weights.NAME, "auto"],
         default="float32",
-        help="dtype of the weights; int8: of an encoder, for ONNX Runtime on CPUs, if the mean cosine of the golden "
-        "texts is at least 0.995; auto: the fastest on this CPU of float32, bfloat16 and int8, measured in seconds",
+        help=f"dtype of the weights; {half_weights.NAME}: of a text generator for CPUs, arithmetic in float32; int8: "
+        "of an encoder, for ONNX Runtime on CPUs, if the mean cosine of the golden texts is at least 0.995; auto: the "
+        "fastest on this CPU of float32, bfloat16 and int8, measured in seconds",
     )
     parser.add_argument(
         "--engine",
@@ -82,7 +84,8 @@ def parse(arguments: Sequence[str]) -> Request:
         model=options.model,
         out=options.out,
         task=options.task,
-        dtype=DTYPES.get(options.dtype),
+        dtype=torch.float32 if options.dtype == half_weights.NAME else DTYPES.get(options.dtype),
+        weights=torch.float16 if options.dtype == half_weights.NAME else None,
         engine=options.engine,
         licence=options.licence,
         pooling=Pooling(options.pooling, options.normalize) if options.pooling else None,

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig
 
-from . import golden, image, measure, pack, source
+from . import golden, half_weights, image, measure, pack, source
 from .families import Family, choose
 from .families.autoencoder import AutoencoderKl
 from .families.contract import CONTRACTS
@@ -28,6 +28,9 @@ class Request:
     task: str | None = None
     dtype: torch.dtype | None = torch.float32
     """None: the fastest on this CPU."""
+
+    weights: torch.dtype | None = None
+    """float16: weights of a decoder's linear layers under the arithmetic of `dtype`, float32."""
 
     engine: str | None = None
     """None: the one that the dtype is for."""
@@ -120,6 +123,8 @@ def _check(request: Request, family: type[Family], name: str) -> None:
             raise ValueError("dtype: int8 (expected: float32, bfloat16 or float16 with PyTorch)")
         if request.attention_layer is not None:
             raise ValueError(f"attention_layer: {request.attention_layer} (expected: none with int8)")
+    if request.weights is not None and "weights" not in family.options:
+        raise ValueError(f"dtype: {half_weights.NAME} (expected: float32, bfloat16 or float16 for {family.task})")
     for option in OPTIONS:
         value = getattr(request, option)
         if value is not None and option not in family.options:
@@ -134,7 +139,7 @@ def _manifest(
         "tasks": {family.task: family.section()},
         "family": checkpoint.name,
         "engine": request.engine,
-        "dtype": _name(request.dtype),
+        "dtype": half_weights.NAME if request.weights else _name(request.dtype),
         **({} if tokenizer is None else {"tokenizer": tokenizer.manifest(family.chat_template())}),
         **family.manifest(),
         "source": {

@@ -43,6 +43,11 @@ def write(
     try:
         with contextlib.nullcontext() if family.device.type == "cpu" else family.device:
             proof = fidelity(family, manifest["engine"], out, report)
+            texts = [] if tokenizer is None else tokenizer.golden()
+            if family.precision != torch.float32 and texts:
+                said = family.agreement(proof.graphs, [text["ids"] for text in texts])
+                if said is not None:
+                    report(said)
         files, steps, differences = proof.files, proof.steps, proof.differences
         if processor is not None:
             files["preprocess"] = "preprocess.pt"
@@ -56,7 +61,7 @@ def write(
         document = {"tolerance": proof.tolerance, "graphs": golden.to_json(steps)}
         if tokenizer is not None:
             tokenizer.write(out)
-            document["tokenizer"] = tokenizer.golden()
+            document["tokenizer"] = texts
             document |= family.golden(document["tokenizer"])
         _write_json(out / "golden.json", document, indent=None)
         sums = {path.relative_to(out).as_posix(): _sha256(path) for path in sorted(out.rglob("*")) if path.is_file()}
@@ -75,6 +80,7 @@ class Proof:
     """
 
     files: dict[str, str]
+    graphs: golden.Graphs
     steps: list[golden.Step]
     tolerance: float
     differences: dict[str, Difference]
@@ -102,19 +108,21 @@ def fidelity(family: Family, engine: str, out: Path, report: Callable[[str], Non
         differences = golden.compare(loaded, sessions)
     except (RuntimeError, TypeError) as error:
         raise _unfit(family, "its graphs hold for the shapes they were traced with alone", error) from error
-    tolerance = check(differences, family.traced, report)
+    tolerance = check(differences, family.precision, report)
     if family.dtype == torch.int8:
-        return _quantise(family, files, out, report)
+        return _quantise(family, files, loaded, out, report)
     cosine = min(difference.cosine for difference in differences.values())
-    return Proof(files, sessions[0], tolerance, differences, cosine)
+    return Proof(files, loaded, sessions[0], tolerance, differences, cosine)
 
 
-def _quantise(family: Family, files: dict[str, str], out: Path, report: Callable[[str], None]) -> Proof:
+def _quantise(
+    family: Family, files: dict[str, str], loaded: golden.Graphs, out: Path, report: Callable[[str], None]
+) -> Proof:
     quantised, difference = family.quantise(out / files["model"])
     report(f"model: {quantised}")
     # Hidden states of single tokens differ by much more than what is made of them: the golden texts are what holds.
     tolerance = float(f"{INT8_MARGIN * difference.largest:.2g}")
-    return Proof(files, [], tolerance, {"model": difference}, quantised.cosine)
+    return Proof(files, loaded, [], tolerance, {"model": difference}, quantised.cosine)
 
 
 def _unfit(family: Family, why: str, error: Exception) -> ValueError:

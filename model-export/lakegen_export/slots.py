@@ -188,6 +188,9 @@ def _slot_attention(
     query, value = query.type_as(key), value.type_as(key)
     if position_bias is not None:
         position_bias = position_bias.type_as(key)
+    groups = getattr(module, "num_key_value_groups", 1)
+    if softcap is None and s_aux is None and position_bias is None and groups > 1:
+        return _grouped_attention(query, key, value, attention_mask, scaling, groups).to(query_type), None
     if softcap is None and s_aux is None:
         kwargs.pop("is_causal", None)
         output, _ = sdpa_attention_forward(
@@ -202,7 +205,6 @@ def _slot_attention(
             **kwargs,
         )
         return output.to(query_type), None
-    groups = getattr(module, "num_key_value_groups", 1)
     scores = query @ repeat_kv(key, groups).transpose(2, 3) * (scaling or query.shape[-1] ** -0.5)
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
@@ -217,6 +219,28 @@ def _slot_attention(
     if s_aux is not None:
         seen = seen[..., :-1]
     return (seen @ repeat_kv(value, groups)).transpose(1, 2).to(query_type), None
+
+
+def _grouped_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+    groups: int,
+) -> torch.Tensor:
+    """Query heads that share keys and values go as further queries of one head: [B, T, H, D].
+
+    The whole cache would be copied for each of them at every step otherwise.
+    """
+    output = torch.nn.functional.scaled_dot_product_attention(
+        query.unflatten(1, (-1, groups)).flatten(2, 3),
+        key,
+        value,
+        None if mask is None else mask.repeat(1, 1, groups, 1),
+        scale=scaling,
+    )
+    return output.unflatten(2, (groups, -1)).flatten(1, 2).transpose(1, 2)
 
 
 def _experts(layer, hidden, top_k_index, top_k_weights):

@@ -92,6 +92,11 @@ def test_an_encoder_of_pictures_alone_is_refused(tmp_path, capsys):
             "text-generation for gpt2)",
         ),
         ("gpt2", ["--engine", "OnnxRuntime"], "engine: OnnxRuntime (expected: PyTorch for gpt2)"),
+        (
+            "t5",
+            ["--dtype", "float16_weights"],
+            "dtype: float16_weights (expected: float32, bfloat16 or float16 for text2text-generation)",
+        ),
         ("gpt2", ["--pooling", "mean"], "pooling: mean (expected: none for text-generation)"),
         ("gpt2", ["--attention-layer", "1"], "attention_layer: 1 (expected: none for text-generation)"),
         ("bert", ["--pooling", "cls", "--attention-layer", "2"], "attention_layer: 2 (expected: 0 to 1)"),

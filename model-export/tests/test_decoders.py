@@ -191,3 +191,17 @@ def test_greedy_tokens_equal_generate_when_four_prompts_share_two_rows(subject):
                 batch.start(row, serving[row])
                 tokens[row] = list(prompts[serving[row]])
     assert found == wanted
+
+
+def test_heads_that_share_keys_read_the_cache_where_it_is(exported):
+    subject = Subject("llama", exported("llama"))
+    batch = subject.batch(2, slots=8)
+    batch.start(0, 0)
+    batch.start(1, 1)
+    with torch.profiler.profile(record_shapes=True) as profile:
+        batch.step([[5, 6, 7], [8, 9]])
+    calls = [event for event in profile.events() if event.name == "aten::scaled_dot_product_attention"]
+    keys = [[shape for shape in call.input_shapes if len(shape) == 4][1] for call in calls]
+    layout = subject.pack.spec["cache"]
+    assert keys == [[2, layout["heads"], 8, layout["headDim"]]] * layout["layers"]
+    assert subject.model.config.num_attention_heads > layout["heads"]

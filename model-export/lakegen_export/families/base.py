@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from transformers.activations import QuickGELUActivation
 
-from ..golden import Difference, Step
+from ..golden import Difference, Graphs, Step
 from ..int8 import Quantised
 
 if TYPE_CHECKING:
@@ -70,6 +70,11 @@ class Family(ABC):
         return torch.float32 if self.dtype == torch.int8 else self.dtype
 
     @property
+    def precision(self) -> torch.dtype:
+        """The dtype by whose rounding the graphs may differ from the reference."""
+        return self.traced
+
+    @property
     def cache_dtype(self) -> torch.dtype:
         """bfloat16 packs keep a float32 cache, since DJL can't hold bfloat16 arrays."""
         return torch.float16 if self.dtype == torch.float16 else torch.float32
@@ -113,6 +118,13 @@ class Family(ABC):
         Gives the difference of the answers to the golden texts from the reference's.
         """
         raise NotImplementedError
+
+    def agreement(self, _graphs: Graphs, _prompts: list[list[int]]) -> str | None:
+        """How well graphs of less precision than float32 write, in a sentence; ValueError where it is too badly.
+
+        `prompts` are token ids of some texts.
+        """
+        return None
 
     @abstractmethod
     def sessions(self) -> list[list[Step]]:

@@ -173,7 +173,7 @@ public final class GenerateBench {
         spark
             .read()
             .parquet(outputs.resolve("job").toString())
-            .selectExpr("id", "text", "token_count", "finish_reason", "error.message")
+            .selectExpr("id", "text", "token_count", "finish_reason")
             .orderBy("id")
             .collectAsList();
     int same = 0;

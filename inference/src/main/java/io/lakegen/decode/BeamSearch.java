@@ -98,7 +98,7 @@ final class BeamSearch implements DecodingStrategy {
                     > (float) group.finished.get(numBeams - 1).score());
     if (running.isEmpty() || !improvable) {
       group.done = true;
-      group.rows.forEach(batch::leave);
+      batch.leave(group.rows);
     } else {
       replaceRows(group, running, batch);
     }
@@ -167,6 +167,6 @@ final class BeamSearch implements DecodingStrategy {
         batch.replace(parent, place, children.get(i));
       }
     }
-    dead.forEach(batch::leave);
+    batch.leave(dead);
   }
 }

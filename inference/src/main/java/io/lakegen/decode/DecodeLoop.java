@@ -186,7 +186,7 @@ public final class DecodeLoop<C> {
       int perGroup = strategy.rowsPerGroup();
       long rowCost = unit == BudgetUnit.SLOTS ? slots + context : 1;
       long fit = (budget.current() - slotsForPrefixes(waiting)) / (rowCost * perGroup);
-      int rows = (int) Math.max(1, Math.min(fit, waiting.size())) * perGroup;
+      int rows = (int) Math.max(1, Math.min(whole(fit), waiting.size())) * perGroup;
       List<Group> live = new ArrayList<>();
       try (SlotBatch<C> batch = new SlotBatch<>(model, encoder, rows, slots, context)) {
         drain(waiting, live, batch, told);
@@ -212,6 +212,14 @@ public final class DecodeLoop<C> {
         }
       }
     }
+  }
+
+  /** Rows that round a step up have slots in any case: where there are several, groups get them. */
+  private long whole(long groups) {
+    int step = SlotBatch.rowStep(model.device());
+    int perGroup = strategy.rowsPerGroup();
+    long rows = groups * perGroup;
+    return rows < step ? groups : (rows + step - 1) / step * step / perGroup;
   }
 
   /** A quarter of the budget may go to kept prefixes. */

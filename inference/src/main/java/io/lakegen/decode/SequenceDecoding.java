@@ -6,6 +6,7 @@ import static io.lakegen.decode.DecodingOptions.NUM_RETURN_SEQUENCES;
 import ai.djl.ndarray.NDArray;
 import io.lakegen.decode.DecodedSequence.FinishReason;
 import io.lakegen.task.OptionValues;
+import java.util.ArrayList;
 import java.util.List;
 
 /** Greedy decoding and sampling: every row goes its own way. */
@@ -38,6 +39,7 @@ final class SequenceDecoding implements DecodingStrategy {
     float[] logProbabilities =
         logits.logSoftmax(1).gather(next.reshape(rows.size(), 1), 1).toFloatArray();
     long[] tokens = next.toLongArray();
+    List<DecodeRow> ended = new ArrayList<>();
     for (int r = 0; r < tokens.length; r++) {
       DecodeRow row = rows.get(r);
       LogitsException.check(logProbabilities[r]);
@@ -47,8 +49,9 @@ final class SequenceDecoding implements DecodingStrategy {
         row.group.finished.add(
             new DecodedSequence(row.newTokens(), reason, row.logProbability, row.logProbability));
         row.group.done = true;
-        batch.leave(row);
+        ended.add(row);
       }
     }
+    batch.leave(ended);
   }
 }

@@ -1,5 +1,6 @@
 package io.lakegen.decode;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -11,6 +12,7 @@ import io.lakegen.model.LoadedModel;
 import io.lakegen.model.PackSpec;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
@@ -51,6 +53,10 @@ final class SlotBatch<C> implements AutoCloseable {
   private final int slotCapacity;
   private final int contextCapacity;
   private final List<DecodeRow> live = new ArrayList<>();
+
+  /** The kept prefix that each row of the buffer still begins with; null for none. */
+  private final PrefixStore.Kept[] held;
+
   private NDArray cross;
   private NDArray crossMask;
 
@@ -68,9 +74,10 @@ final class SlotBatch<C> implements AutoCloseable {
     this.decoder = model.graph("decoder");
     this.encoder = encoder;
     this.rowCapacity = rowCapacity;
-    this.rowStep = model.device().isGpu() ? 1 : CPU_ROW_STEP;
+    this.rowStep = rowStep(model.device());
     this.shortPrefill = model.device().isGpu() ? Integer.MAX_VALUE : SHORT_PREFILL;
     this.bufferRows = roundUp(rowCapacity, rowStep);
+    this.held = new PrefixStore.Kept[bufferRows];
     this.sizes = SlotSizes.of(model);
     this.slotCapacity = slotCapacity;
     this.contextCapacity = contextCapacity;
@@ -88,6 +95,11 @@ final class SlotBatch<C> implements AutoCloseable {
       manager.close();
       throw e;
     }
+  }
+
+  /** A step computes a multiple of so many rows. */
+  static int rowStep(Device device) {
+    return device.isGpu() ? 1 : CPU_ROW_STEP;
   }
 
   private static int roundUp(int value, int step) {
@@ -160,12 +172,14 @@ final class SlotBatch<C> implements AutoCloseable {
 
   private void prefill(List<DecodeRow> rows, NDManager step) {
     for (DecodeRow row : rows) {
-      if (row.keptTokens() > 0) {
-        NDArray kept = row.group.kept.cache();
+      PrefixStore.Kept wanted = row.group.kept;
+      if (wanted != null && wanted != held[row.index]) {
+        NDArray kept = wanted.cache();
         try (NDArray used = view(kept.getManager(), kept, 0, 1, row.keptTokens())) {
           cache.set(slice(row.index, row.index + 1, row.keptTokens()), used);
         }
       }
+      held[row.index] = wanted;
     }
     int length = roundUp(rows.get(0).uncached(), PREFILL_STEP);
     if (length == 0) {
@@ -216,18 +230,24 @@ final class SlotBatch<C> implements AutoCloseable {
    * @return logits {@code [live, vocabulary]} of each row's next token, owned by {@code step}
    */
   NDArray step(NDManager step) {
-    // Free rows that round the batch up write into the slot after their prefix, which the next
-    // prompt overwrites; before it, models that see a prefix know no position.
+    // Free rows that round the batch up write into the slot after their prefix, an image's or a
+    // kept one, which the next prompt overwrites; before it, models that see an image know no
+    // position.
     int rows = Math.min(bufferRows, rounded(live.size()));
     long[] ids = new long[rows];
     long[] slots = new long[rows];
-    Arrays.fill(slots, prefix);
     int used = prefix + 1;
     for (DecodeRow row : live) {
       ids[row.index] = row.token(row.cached);
       slots[row.index] = prefix + (long) row.cached;
       row.cached++;
       used = Math.max(used, prefix + row.cached);
+    }
+    for (int r = live.size(); r < rows; r++) {
+      if (held[r] != null && prefix + held[r].length() >= used) {
+        held[r] = null;
+      }
+      slots[r] = (long) prefix + (held[r] == null ? 0 : held[r].length());
     }
     NDArray view = view(step, cache, 0, rows, sizes.view(used));
     NDArray logits = decode(ids, slots, new long[rows], view, context(0, rows, live, step), step);
@@ -299,8 +319,15 @@ final class SlotBatch<C> implements AutoCloseable {
     return new NDIndex().addAllDim(2).addSliceDim(from, to).addAllDim().addSliceDim(0, slots);
   }
 
-  /** Takes a row out; the last row takes its place. */
-  void leave(DecodeRow row) {
+  /** Takes rows out; the last of those that stay take their places. */
+  void leave(Collection<DecodeRow> rows) {
+    // From the last on, so that none is moved that leaves as well.
+    rows.stream()
+        .sorted(Comparator.comparingInt((DecodeRow row) -> row.index).reversed())
+        .forEach(this::leave);
+  }
+
+  private void leave(DecodeRow row) {
     DecodeRow last = live.remove(live.size() - 1);
     if (last != row) {
       int from = last.index;
@@ -331,6 +358,7 @@ final class SlotBatch<C> implements AutoCloseable {
 
   private void copy(int from, DecodeRow to) {
     copy(cache, from, to.index, prefix + to.cached);
+    held[to.index] = held[from];
     if (cross != null) {
       copy(cross, from, to.index, contextCapacity);
       try (NDArray row = crossMask.get(new NDIndex().addSliceDim(from, from + 1))) {

@@ -45,6 +45,7 @@ public final class LoadedModel implements AutoCloseable {
    *     its digest was checked
    */
   public static LoadedModel load(ModelPack pack, Device device, int threads) throws IOException {
+    pack.spec().requireRunsOn(device);
     Devices.configureEngines(threads);
     LoadedModel model = new LoadedModel(pack, device);
     try {

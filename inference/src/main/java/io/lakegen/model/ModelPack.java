@@ -48,7 +48,8 @@ public record ModelPack(Path folder, PackSpec spec, String sha256, Map<String, S
       bytes += Files.size(file(name));
     }
     return switch (spec.dtype()) {
-      case float32 -> bytes / Float.BYTES;
+      // Files hold packed weights in float32.
+      case float32, float16_weights -> bytes / Float.BYTES;
       case bfloat16, float16 -> bytes / Short.BYTES;
       case int8 -> bytes;
     };

@@ -1,6 +1,9 @@
 package io.lakegen.model;
 
+import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
+import io.lakegen.problem.InvalidArgumentsException;
+import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
 import java.util.List;
 import java.util.Map;
@@ -45,6 +48,18 @@ public record PackSpec(
     graphs = Map.copyOf(graphs);
     sha256 = Map.copyOf(sha256);
     Objects.requireNonNull(source, "source");
+  }
+
+  /**
+   * Checks that there are kernels for it on a device.
+   *
+   * @throws InvalidArgumentsException if there are none
+   */
+  void requireRunsOn(Device device) {
+    if (dtype == Dtype.float16_weights && device.isGpu()) {
+      throw new InvalidArgumentsException(
+          List.of(new Problem("device", device.toString(), "cpu for a pack in " + dtype)));
+    }
   }
 
   /** Tasks that the model serves. */
@@ -94,6 +109,8 @@ public record PackSpec(
     float32,
     bfloat16,
     float16,
+    /** Weights in float16 under arithmetic in float32, by kernels that CPUs alone have. */
+    float16_weights,
     int8
   }
 

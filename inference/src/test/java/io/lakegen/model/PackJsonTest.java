@@ -4,10 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import ai.djl.Device;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lakegen.problem.InvalidArgumentsException;
 import io.lakegen.problem.Problem;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -110,6 +112,16 @@ class PackJsonTest {
   }
 
   @Test
+  void weightsInFloat16UnderFloat32ArithmeticAreForCpus() {
+    PackSpec spec = parse(root -> root.put("dtype", "float16_weights"));
+    spec.requireRunsOn(Device.cpu());
+    assertThatThrownBy(() -> spec.requireRunsOn(Device.gpu(1)))
+        .isInstanceOf(InvalidArgumentsException.class)
+        .hasMessageContaining("device: gpu(1) (expected: cpu for a pack in float16_weights)");
+    parse(TestPacks.spec()).requireRunsOn(Device.gpu(1));
+  }
+
+  @Test
   void absentTokenIdsMeanNone() {
     PackSpec spec = parse(root -> root.putObject("generation").put("maxLength", 16));
     assertThat(spec.generation())
@@ -138,7 +150,7 @@ class PackJsonTest {
           family             | 3            | family: 3 (expected: an architecture's name)
           engine             | "Torch"      | engine: "Torch" (expected: one of [PyTorch, OnnxRuntime])
           engine             |              | engine: missing (expected: one of [PyTorch, OnnxRuntime])
-          dtype              | "float64"    | dtype: "float64" (expected: one of [float32, bfloat16, float16, int8])
+          dtype              | "float64"    | dtype: "float64" (expected: one of [float32, bfloat16, float16, float16_weights, int8])
           graphs             | []           | graphs: [] (expected: an object)
           graphs             | {}           | graphs: {} (expected: at least one entry)
           graphs             |              | graphs: missing (expected: an object)

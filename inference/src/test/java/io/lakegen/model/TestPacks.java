@@ -30,7 +30,9 @@ public final class TestPacks {
 
   /** The device that tests load a pack on. */
   public static Device device(ModelPack pack) {
-    return ON_GPU && pack.spec().engine() == PackSpec.EngineName.PyTorch
+    return ON_GPU
+            && pack.spec().engine() == PackSpec.EngineName.PyTorch
+            && pack.spec().dtype() != PackSpec.Dtype.float16_weights
         ? Device.gpu(0)
         : Device.cpu();
   }

@@ -24,7 +24,17 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Token ids equal those of transformers' generate, whatever shares the batch. */
 class DecodeLoopParityTest {
   private static final List<String> FIXTURES =
-      List.of("gpt2", "llama", "mistral", "qwen2", "gemma3", "mixtral", "t5", "umt5", "bart");
+      List.of(
+          "gpt2",
+          "llama",
+          "mistral",
+          "qwen2",
+          "half-weights",
+          "gemma3",
+          "mixtral",
+          "t5",
+          "umt5",
+          "bart");
 
   static Stream<Arguments> cases() {
     return FIXTURES.stream()

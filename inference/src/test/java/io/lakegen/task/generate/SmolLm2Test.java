@@ -7,6 +7,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lakegen.decode.ContextEncoder;
@@ -15,12 +17,14 @@ import io.lakegen.decode.DecodeRequest;
 import io.lakegen.decode.DecodedSequence;
 import io.lakegen.decode.Fixture;
 import io.lakegen.model.LoadedModel;
+import io.lakegen.model.PackSpec;
 import io.lakegen.model.PackStore;
 import io.lakegen.task.Budget;
 import io.lakegen.task.OptionValues;
 import io.lakegen.task.RowInputs;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.AfterAll;
@@ -28,6 +32,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * A real model, SmolLM2-135M-Instruct, chat template included: greedy tokens equal transformers'.
@@ -68,6 +74,55 @@ class SmolLm2Test {
     StringBuilder examples = new StringBuilder();
     expected.path("examples").forEach(e -> examples.append(e).append('\n'));
     assertEqual(expected.path("cases").path(1), examples.toString());
+  }
+
+  /** Packs of less precision, on texts that the model is given. */
+  @ParameterizedTest
+  @ValueSource(strings = {"pack", "bfloat16", "float16_weights"})
+  void perplexityIsThatOfFloat32(String name, @TempDir Path store) throws Exception {
+    JsonNode reference = expected.path("perplexity");
+    List<long[]> texts = Fixture.stream(reference.path("texts")).map(Fixture::ids).toList();
+    try (LoadedModel loaded =
+        LoadedModel.load(
+            new PackStore(store)
+                .fetch(FOLDER.resolve(name).toUri().toString(), new Configuration()),
+            Device.cpu(),
+            1)) {
+      assertThat(Math.exp(loss(loaded, texts)) / reference.path("value").asDouble())
+          .isBetween(0.99, 1.01);
+    }
+  }
+
+  private static double loss(LoadedModel loaded, List<long[]> texts) {
+    int rows = texts.size();
+    int length = texts.get(0).length;
+    PackSpec.Cache spec = loaded.pack().spec().cache().orElseThrow();
+    double sum = 0;
+    try (NDManager all = loaded.newManager()) {
+      NDArray cache =
+          all.zeros(new Shape(spec.layers(), 2, rows, spec.heads(), length, spec.headDim()));
+      for (int t = 0; t < length - 1; t++) {
+        int at = t;
+        long[] ids = texts.stream().mapToLong(text -> text[at]).toArray();
+        long[] next = texts.stream().mapToLong(text -> text[at + 1]).toArray();
+        long[] slots = new long[rows];
+        Arrays.fill(slots, t);
+        Shape column = new Shape(rows, 1);
+        try (NDManager step = loaded.newManager()) {
+          NDArray logits =
+              loaded
+                  .graph("decoder")
+                  .run(
+                      step.create(ids, column),
+                      step.create(slots, column),
+                      step.create(new long[rows]),
+                      cache)
+                  .head();
+          sum -= logits.logSoftmax(1).gather(step.create(next, column), 1).sum().getFloat();
+        }
+      }
+    }
+    return sum / rows / (length - 1);
   }
 
   private static void assertEqual(JsonNode greedy, String examples) throws Exception {
