@@ -28,8 +28,12 @@ def _see(model, **inputs):
     return model.get_image_features(**inputs)
 
 
-def _unit(found) -> torch.Tensor:
-    return torch.nn.functional.normalize(found.pooler_output.float(), dim=-1)
+def _unit(found: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.normalize(found.float(), dim=-1)
+
+
+def _vectors(found) -> torch.Tensor:
+    return _unit(found.pooler_output)
 
 
 class _Image(torch.nn.Module):
@@ -39,7 +43,8 @@ class _Image(torch.nn.Module):
         self.dtype = dtype
 
     def forward(self, pixels):
-        return _unit(_see(self.model, pixel_values=pixels.to(self.dtype)))
+        found = _see(self.model, pixel_values=pixels.to(self.dtype)).pooler_output
+        return _unit(found)
 
 
 class _Text(torch.nn.Module):
@@ -55,7 +60,8 @@ class _Text(torch.nn.Module):
         if self.length is not None:
             fill = torch.full_like(ids[:, :1], self.pad).expand(-1, self.length)
             ids = torch.cat([ids, fill], dim=1)[:, : self.length]
-        return _unit(self.model.get_text_features(input_ids=ids))
+        found = self.model.get_text_features(input_ids=ids).pooler_output
+        return _unit(found)
 
 
 class Dual(Family):
@@ -97,7 +103,7 @@ class Dual(Family):
         text = {value["name"]: golden.tensor(value) for value in self.inputs([4, 2])}
         shown = {}
         if self.attention is not None:
-            shown["attention"] = self.attention.graph(_unit, self.pixels(2), self.dtype)
+            shown["attention"] = self.attention.graph(_vectors, self.pixels(2), self.dtype)
         return shown | {
             "image": Graph(_Image(model, self.dtype), {"pixels": golden.tensor(self.pixels(2))}),
             "text": Graph(_Text(self, model), text),
@@ -123,7 +129,7 @@ class Dual(Family):
     def text_vector(self, ids: list[int]) -> torch.Tensor:
         """[1, D], of one text alone, padded as transformers' pipeline pads it."""
         padded = ids + [self.pad] * ((self.text_length or len(ids)) - len(ids))
-        return _unit(self.reference.get_text_features(input_ids=torch.tensor([padded])))
+        return _unit(self.reference.get_text_features(input_ids=torch.tensor([padded])).pooler_output)
 
     def sessions(self):
         found = []
@@ -131,7 +137,7 @@ class Dual(Family):
             pixels, texts = self.pixels(rows), self.inputs(lengths)
             ids = golden.tensor(texts[0]).tolist()
             with torch.no_grad():
-                image = _unit(_see(self.reference, pixel_values=golden.tensor(pixels)))
+                image = _vectors(_see(self.reference, pixel_values=golden.tensor(pixels)))
                 text = torch.cat([self.text_vector(row[:n]) for row, n in zip(ids, lengths, strict=True)])
             steps = [Step("image", [pixels], [image]), Step("text", texts, [text])]
             if self.attention is not None:
