@@ -35,14 +35,34 @@ def test_one_decoder_serves_latents_that_the_autoencoder_attends_to_by_another_f
     assert latents[0, 0].numel() < reference.config.attention_head_dim
     with torch.no_grad():
         expected = reference.decode(latents).sample
-    torch.testing.assert_close(pack.graphs["vae_decoder"](latents=latents), expected, rtol=0, atol=1e-4)
+    (decoded,) = pack.graphs["vae_decoder"](latents=latents)
+    torch.testing.assert_close(decoded, expected, rtol=0, atol=1e-4)
 
 
-def test_a_transformer_with_other_inputs_is_refused(tmp_path):
+def _changed(folder, **changes):
+    """A tiny Sana whose transformer differs, and its folder."""
     pipeline = tiny.sana(1, tiny.gemma_tokenizer())
-    for changes in ({"guidance_embeds": True}, {"interpolation_scale": 1}):
-        config = {**pipeline.transformer.config, **changes}
-        pipeline.transformer = SanaTransformer2DModel.from_config(config)
-        folder = tiny.save(pipeline, tmp_path / next(iter(changes)))
-        with pytest.raises(ValueError, match=r"transformer: guidance_embeds .* \(expected: neither; "):
-            export(Request(str(folder), tmp_path / "pack"))
+    torch.manual_seed(2)
+    pipeline.transformer = SanaTransformer2DModel.from_config(pipeline.transformer.config, **changes).eval()
+    return pipeline, tiny.save(pipeline, folder)
+
+
+def test_positions_of_patches_are_those_of_the_size_at_hand(tmp_path):
+    """Models for 2,048 pixels and more know them; at the size of the training they are stored."""
+    pipeline, folder = _changed(tmp_path / "model", interpolation_scale=2)
+    export(Request(str(folder), tmp_path / "pack"), lambda _: None)
+    unet = torch.jit.load(str(tmp_path / "pack" / "unet.pt"))
+    transformer = pipeline.transformer
+    assert transformer.patch_embed.pos_embed is not None
+    hidden, mask, times = torch.randn(3, 5, 8), torch.ones(3, 5), torch.tensor([900.0, 300.0, 10.0])
+    for size in ((transformer.config.sample_size,) * 2, (6, 10)):
+        latents = torch.randn(3, 4, *size)
+        with torch.no_grad():
+            expected = transformer(latents, hidden, times, encoder_attention_mask=mask).sample
+            torch.testing.assert_close(unet(latents, times, hidden, mask), expected, rtol=0, atol=1e-5)
+
+
+def test_a_transformer_that_is_told_the_guidance_is_refused(tmp_path):
+    _, folder = _changed(tmp_path / "model", guidance_embeds=True)
+    with pytest.raises(ValueError, match=r"transformer: guidance_embeds True \(expected: false; "):
+        export(Request(str(folder), tmp_path / "pack"), lambda _: None)
