@@ -130,13 +130,20 @@ public class ScheduleTest {
       Problems problems = new Problems();
       SchedulerConfig.of(SchedulerName.DDIMScheduler, own, false, problems);
       SchedulerConfig.of(SchedulerName.DPMSolverMultistepScheduler, own, true, problems);
+      SchedulerConfig.of(
+          SchedulerName.DPMSolverMultistepScheduler,
+          Map.of("prediction_type", "flow_prediction"),
+          false,
+          problems);
       assertThat(problems.list())
           .extracting(Problem::toString)
           .containsExactly(
               "scheduler: DDIMScheduler (expected: DPMSolverMultistepScheduler,"
                   + " FlowMatchEulerDiscreteScheduler; the model was trained by flow matching)",
               "scheduler: use_karras_sigmas: true (expected: false; the model was trained by flow"
-                  + " matching)");
+                  + " matching)",
+              "scheduler: prediction_type: flow_prediction (expected: one of the others, without"
+                  + " use_flow_sigmas)");
     }
   }
 
