@@ -295,11 +295,15 @@ class StableDiffusion(Family):
         """The inputs of a condition, for latents of this size."""
         return [golden.sine(name, (rows, 1 + self.channels, height, width))]
 
+    def ids(self, texts: int) -> torch.Tensor:
+        """Made up texts."""
+        vocabulary = self.reference.text_encoder.config.vocab_size
+        return torch.tensor([tokens(vocabulary, self.context, text) for text in range(texts)])
+
     def session(self, rows: int, height: int, width: int, copies: int) -> list[Step]:
         """All graphs once, for latents of this size, with so many texts to each."""
         parts = self.reference
-        vocabulary = parts.text_encoder.config.vocab_size
-        ids = torch.tensor([tokens(vocabulary, self.context, row) for row in range(rows * copies)])
+        ids = self.ids(rows * copies)
         times = torch.tensor([981.0 - 240.5 * row for row in range(rows)])
         latents = golden.sine("latents", (rows, self.channels, height, width))
         image = golden.sine("image", (rows, 3, height * self.scale, width * self.scale))
@@ -519,6 +523,13 @@ class Sana(Transformer):
 
     def wide(self, parts: Parts):
         return [parts.text_encoder, parts.vae]
+
+    def ids(self, texts: int):
+        """Likewise, all but the first with padding, since the graph has a mask of it."""
+        ids = super().ids(texts)
+        for text in range(1, texts):
+            ids[text, self.context // (text + 1) :] = self.tokenizer.pad_token_id
+        return ids
 
 
 class ControlNet(StableDiffusion):
