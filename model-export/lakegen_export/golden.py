@@ -114,8 +114,9 @@ class Difference:
             return
         self.largest = max(self.largest, (actual - expected).abs().max().item())
         self.scale = max(self.scale, expected.abs().max().item())
-        cosine = torch.nn.functional.cosine_similarity(actual, expected, dim=0).item()
-        self.cosine = min(self.cosine, cosine)
+        if actual.any() or expected.any():  # zeros have no direction
+            cosine = torch.nn.functional.cosine_similarity(actual, expected, dim=0).item()
+            self.cosine = min(self.cosine, cosine)
 
 
 def compare(graphs: Graphs, sessions: list[list[Step]]) -> dict[str, Difference]:

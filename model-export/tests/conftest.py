@@ -107,6 +107,7 @@ PICTURES = {
     "stable-diffusion-inpaint": tiny.stable_diffusion_inpaint,
     "stable-diffusion-xl": tiny.stable_diffusion_xl,
     "stable-diffusion-3": tiny.stable_diffusion_3,
+    "sana": lambda seed, _: tiny.sana(seed, tiny.gemma_tokenizer()),
     "stable-diffusion-controlnet": tiny.controlnet,
     "stable-diffusion-upscale": tiny.upscaler,
     "unclip": tiny.unclip,

@@ -14,7 +14,7 @@ from conftest import BUILDERS, PICTURES, Pack
 from lakegen_export import families, golden, graphs
 
 ALL = [*BUILDERS, *PICTURES]
-DIFFUSION = [name for name in PICTURES if name.startswith(("stable-diffusion", "unclip", "deepfloyd"))]
+DIFFUSION = [name for name in PICTURES if name.startswith(("stable-diffusion", "sana", "unclip", "deepfloyd"))]
 FIXTURES = Path(__file__).parents[2] / "inference/src/test/resources/fixtures"
 COMMITTED = sorted(path.parent for path in FIXTURES.glob("*/pack/pack.json"))
 

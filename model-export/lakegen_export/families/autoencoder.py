@@ -10,7 +10,7 @@ import copy
 from typing import Any, ClassVar
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderDC, AutoencoderKL
 
 from .. import golden
 from ..golden import Step
@@ -35,19 +35,33 @@ class VaeEncoder(torch.nn.Module):
         self.dtype = dtype
 
     def forward(self, image):
-        distribution = self.model.encode(image.to(self.dtype), return_dict=False)[0]
-        return distribution.mean.float(), distribution.std.float()
+        mean, deviation = encoded(self.model, image.to(self.dtype))
+        return mean.float(), deviation.float()
 
 
-def latents_section(vae: AutoencoderKL, multiple: int) -> dict:
+def encoded(vae: AutoencoderKL | AutoencoderDC, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation of the latents; AutoencoderDC has the mean only."""
+    found = vae.encode(image, return_dict=False)[0]
+    return (found, torch.zeros_like(found)) if isinstance(found, torch.Tensor) else (found.mean, found.std)
+
+
+def scale_of(vae: AutoencoderKL | AutoencoderDC) -> int:
+    """How many pixels of a side are one of the latents'."""
+    config = vae.config
+    blocks = config.encoder_block_out_channels if isinstance(vae, AutoencoderDC) else config.block_out_channels
+    return 2 ** (len(blocks) - 1)
+
+
+def latents_section(vae: AutoencoderKL | AutoencoderDC, multiple: int) -> dict:
     """What Java needs to know of an autoencoder's latents."""
     section = {
         "channels": vae.config.latent_channels,
-        "scale": 2 ** (len(vae.config.block_out_channels) - 1),
+        "scale": scale_of(vae),
         "multiple": multiple,
         "scalingFactor": vae.config.scaling_factor,
     }
-    return section | ({"shift": vae.config.shift_factor} if vae.config.shift_factor else {})
+    shift = vae.config.get("shift_factor")
+    return section | ({"shift": shift} if shift else {})
 
 
 class AutoencoderKl(Family):
@@ -65,7 +79,7 @@ class AutoencoderKl(Family):
         super().__init__(reference, dtype)
         if reference.config.latents_mean:
             raise ValueError("latents_mean: given (expected: a scaling factor and shift only)")
-        self.scale = 2 ** (len(reference.config.block_out_channels) - 1)
+        self.scale = scale_of(reference)
 
     def graphs(self):
         model = copy.deepcopy(self.reference).to(self.dtype)
@@ -89,11 +103,8 @@ class AutoencoderKl(Family):
         image = golden.sine("image", (rows, 3, height * self.scale, width * self.scale))
         with torch.no_grad():
             decoded = self.reference.decode(golden.tensor(latents)).sample
-            encoded = self.reference.encode(golden.tensor(image)).latent_dist
-        return [
-            Step("vae_decoder", [latents], [decoded]),
-            Step("vae_encoder", [image], [encoded.mean, encoded.std]),
-        ]
+            latent = encoded(self.reference, golden.tensor(image))
+        return [Step("vae_decoder", [latents], [decoded]), Step("vae_encoder", [image], list(latent))]
 
     def sessions(self):
         return [self.session(1, 4, 4), self.session(3, 6, 3)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
+from tokenizers import normalizers
 from transformers.activations import QuickGELUActivation
 
 from ..golden import Difference, Graphs, Step
@@ -168,3 +169,10 @@ def fold_quick_gelu(model: torch.nn.Module) -> None:
                 module.fc1.bias *= 1.702
                 module.fc2.weight /= 1.702
             module.activation_fn = torch.nn.SiLU()
+
+
+def lower(tokenizer: Any) -> None:
+    """Has a tokenizer strip its texts and make them lower case first, as some pipelines of diffusers do."""
+    own = tokenizer.backend_tokenizer.normalizer
+    plain = [normalizers.Strip(), normalizers.Lowercase(), *([] if own is None else [own])]
+    tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(plain)

@@ -23,14 +23,13 @@ from typing import Any, ClassVar
 import torch
 from diffusers import PriorTransformer, UNet2DConditionModel, UNet2DModel
 from diffusers.pipelines.deprecated.unclip import UnCLIPTextProjModel
-from tokenizers import normalizers
 from torch.nn import functional
 from transformers import CLIPTextModelWithProjection, T5EncoderModel
 
 from .. import golden
 from ..golden import Step
 from ..source import read_json
-from .base import Family, Graph, fold_quick_gelu
+from .base import Family, Graph, fold_quick_gelu, lower
 from .decoding import tokens
 
 Tensors = Sequence[torch.Tensor]
@@ -480,9 +479,7 @@ class DeepFloydIf(Cascade):
 
     @classmethod
     def build(cls, request, source, tokenizer, **kwargs):
-        own = tokenizer.backend_tokenizer.normalizer
-        plain = [normalizers.Strip(), normalizers.Lowercase(), *([] if own is None else [own])]
-        tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(plain)
+        lower(tokenizer)
         unet = _loaded(UNet2DConditionModel, source, "unet", **kwargs)
         stages = [PixelUnet(_scheduler(source, "scheduler"), unet)]
         larger = request.super_resolution

@@ -1,9 +1,9 @@
-"""Latent diffusion: Stable Diffusion 1.x, 2.x, XL and 3, also for inpainting, with a ControlNet, and to enlarge.
+"""Latent diffusion: Stable Diffusion 1.x, 2.x, XL and 3, also for inpainting, with a ControlNet, and to enlarge; Sana.
 
     text_encoder: input_ids int64 [B, T] -> conditions, each float32 [B, ...]. Of Stable Diffusion 1.x and 2.x it is one
                   [B, T, D]: the keys and values of all the UNet's cross attentions side by side, which so are computed
                   once and not in every step; of XL and 3 the hidden states of both encoders side by side, and the
-                  pooled text
+                  pooled text; of Sana the hidden states, and 1 for what is text
     unet:         latents float32 [B, C, h, w], timestep float32 [B], the conditions of k B texts, and what `conditions`
                   of the pack name, of B rows -> prediction float32 [k B, C, h, w]: every text's view of the latents,
                   k = 2 for guidance, B texts after B texts
@@ -20,25 +20,34 @@
     lowResolution: float32 [B, 3, h, w], the picture to enlarge in -1..1 with noise of `lowResolutionScheduler`; float32
                   [B], the training timestep of the noise
 
-A text is padded to `tokenizer.maxLength` with `generation.pad`, as diffusers does; the text encoder has no mask.
+A text is padded to `tokenizer.maxLength` with `generation.pad`, as diffusers does; the text encoder has no mask, but
+for Sana's, which leaves the padding out.
 h and w are multiples of `latents.multiple`: 2 to the number of times that the UNet halves them (8 in Stable Diffusion).
 """
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, SD3Transformer2DModel, UNet2DConditionModel
-from transformers import AutoTokenizer, CLIPTextModel, CLIPTextModelWithProjection
+from diffusers import (
+    AutoencoderDC,
+    AutoencoderKL,
+    ControlNetModel,
+    SanaTransformer2DModel,
+    SD3Transformer2DModel,
+    UNet2DConditionModel,
+)
+from transformers import AutoTokenizer, CLIPTextModel, CLIPTextModelWithProjection, Gemma2Model
 
 from .. import golden
 from ..golden import Step
 from ..source import read_json
 from . import lora, rewrites
-from .autoencoder import VaeDecoder, VaeEncoder, latents_section
-from .base import Family, Graph, fold_quick_gelu
+from .autoencoder import VaeDecoder, VaeEncoder, encoded, latents_section, scale_of
+from .base import Family, Graph, fold_quick_gelu, lower
 from .decoding import tokens
 
 
@@ -46,9 +55,9 @@ from .decoding import tokens
 class Parts:
     """The models of a pipeline."""
 
-    text_encoder: CLIPTextModel
-    unet: UNet2DConditionModel | SD3Transformer2DModel
-    vae: AutoencoderKL
+    text_encoder: CLIPTextModel | Gemma2Model
+    unet: UNet2DConditionModel | SD3Transformer2DModel | SanaTransformer2DModel
+    vae: AutoencoderKL | AutoencoderDC
     text_encoder_2: CLIPTextModelWithProjection | None = None
     controlnet: ControlNetModel | None = None
 
@@ -163,13 +172,13 @@ class StableDiffusion(Family):
     def __init__(self, reference: Parts, dtype: torch.dtype, tokenizer, scheduler: dict):
         super().__init__(reference, dtype)
         self.check_denoiser()
-        if reference.vae.config.latents_mean:
+        if reference.vae.config.get("latents_mean"):
             raise ValueError("vae: has latents_mean (expected: a scaling factor and shift only)")
         self.device = reference.unet.device
         self.context = tokenizer.model_max_length
         self.tokenizer = tokenizer
         self.scheduler = scheduler
-        self.scale = 2 ** (len(reference.vae.config.block_out_channels) - 1)
+        self.scale = scale_of(reference.vae)
         self.channels = reference.vae.config.latent_channels
         self.conditions = self.find_conditions()
 
@@ -226,11 +235,11 @@ class StableDiffusion(Family):
 
     def graphs(self):
         parts = copy.deepcopy(self.reference)
+        wide = self.wide(parts) if self.dtype == torch.float16 else []
         for model in parts.models():
             fold_quick_gelu(model)
-            model.to(self.dtype)
-        if self.dtype == torch.float16 and self.upcasts and parts.vae.config.force_upcast:
-            parts.vae.to(torch.float32)
+            if model not in wide:
+                model.to(self.dtype)
         for model in parts.denoisers():
             rewrites.split_geglu(model)
             rewrites.fold_upsampling(model)
@@ -257,6 +266,10 @@ class StableDiffusion(Family):
         }
         return {role: Graph(module, examples[role]) for role, module in modules.items()}
 
+    def wide(self, parts: Parts) -> list[torch.nn.Module]:
+        """Parts whose values float16 can't hold: they stay in float32."""
+        return [parts.vae] if self.upcasts and parts.vae.config.force_upcast else []
+
     def manifest(self):
         side = self.scale * self.reference.unet.config.sample_size
         ids = {"bos": self.tokenizer.bos_token_id, "pad": self.tokenizer.pad_token_id}
@@ -282,11 +295,15 @@ class StableDiffusion(Family):
         """The inputs of a condition, for latents of this size."""
         return [golden.sine(name, (rows, 1 + self.channels, height, width))]
 
+    def ids(self, texts: int) -> torch.Tensor:
+        """Made up texts."""
+        vocabulary = self.reference.text_encoder.config.vocab_size
+        return torch.tensor([tokens(vocabulary, self.context, text) for text in range(texts)])
+
     def session(self, rows: int, height: int, width: int, copies: int) -> list[Step]:
         """All graphs once, for latents of this size, with so many texts to each."""
         parts = self.reference
-        vocabulary = parts.text_encoder.config.vocab_size
-        ids = torch.tensor([tokens(vocabulary, self.context, row) for row in range(rows * copies)])
+        ids = self.ids(rows * copies)
         times = torch.tensor([981.0 - 240.5 * row for row in range(rows)])
         latents = golden.sine("latents", (rows, self.channels, height, width))
         image = golden.sine("image", (rows, 3, height * self.scale, width * self.scale))
@@ -298,13 +315,13 @@ class StableDiffusion(Family):
             repeated = [value.repeat(copies, *[1] * (value.dim() - 1)) for value in repeated]
             prediction = self.denoise(parts, repeated[0], repeated[1], texts, repeated[2:])
             decoded = parts.vae.decode(golden.tensor(latents)).sample
-            encoded = parts.vae.encode(golden.tensor(image)).latent_dist
+            latent = encoded(parts.vae, golden.tensor(image))
         outputs = [golden.output_of(f"condition_{i}" if i else "condition", 0, i) for i in range(len(conditions))]
         return [
             Step("text_encoder", [golden.data("input_ids", ids)], list(conditions)),
             Step("unet", [latents, golden.data("timestep", times), *outputs, *others], [prediction]),
             Step("vae_decoder", [latents], [decoded]),
-            Step("vae_encoder", [image], [encoded.mean, encoded.std]),
+            Step("vae_encoder", [image], list(latent)),
         ]
 
     def sessions(self):
@@ -379,23 +396,10 @@ class StableDiffusionXl(StableDiffusion):
         return texts
 
 
-class StableDiffusion3(StableDiffusionXl):
-    """A transformer trained by rectified flow; with its two CLIP text encoders, the T5 left out as diffusers allows."""
+class Transformer(StableDiffusion):
+    """Its denoiser is a transformer over patches of the latents, without further inputs."""
 
-    name: ClassVar[str] = "stable-diffusion-3"
-    defaults: ClassVar[dict[str, float]] = {"steps": 28, "guidanceScale": 7.0}
-    parts: ClassVar[dict[str, str]] = {
-        "text_encoder": "CLIPTextModelWithProjection",
-        "text_encoder_2": "CLIPTextModelWithProjection",
-        "transformer": "SD3Transformer2DModel",
-        "vae": "AutoencoderKL",
-    }
-    classes: ClassVar[dict[str, type]] = {"text_encoder": CLIPTextModelWithProjection}
     options: ClassVar[tuple[str, ...]] = ()
-    upcasts: ClassVar[bool] = False
-
-    T5_TOKENS: ClassVar[int] = 256
-    """Tokens of zeros in the place of T5's."""
 
     def check_denoiser(self):
         pass
@@ -410,6 +414,34 @@ class StableDiffusion3(StableDiffusionXl):
 
     def find_conditions(self):
         return []
+
+    def share(self, unet: torch.nn.Module) -> list[rewrites.Once]:
+        return []
+
+    def text_graph(self, parts: Parts) -> torch.nn.Module:
+        encoders = [parts.text_encoder, parts.text_encoder_2]
+        return _Call(*filter(None, encoders), call=lambda ids: tuple(self.encode(parts, ids)))
+
+    def conditions_of(self, texts: Tensors) -> Tensors:
+        return texts
+
+
+class StableDiffusion3(Transformer, StableDiffusionXl):
+    """A transformer trained by rectified flow; with its two CLIP text encoders, the T5 left out as diffusers allows."""
+
+    name: ClassVar[str] = "stable-diffusion-3"
+    defaults: ClassVar[dict[str, float]] = {"steps": 28, "guidanceScale": 7.0}
+    parts: ClassVar[dict[str, str]] = {
+        "text_encoder": "CLIPTextModelWithProjection",
+        "text_encoder_2": "CLIPTextModelWithProjection",
+        "transformer": "SD3Transformer2DModel",
+        "vae": "AutoencoderKL",
+    }
+    classes: ClassVar[dict[str, type]] = {"text_encoder": CLIPTextModelWithProjection}
+    upcasts: ClassVar[bool] = False
+
+    T5_TOKENS: ClassVar[int] = 256
+    """Tokens of zeros in the place of T5's."""
 
     def encode(self, parts: Parts, ids: torch.Tensor) -> Tensors:
         first = parts.text_encoder(ids, output_hidden_states=True)
@@ -428,13 +460,76 @@ class StableDiffusion3(StableDiffusionXl):
             return_dict=False,
         )[0]
 
-    def share(self, unet: torch.nn.Module) -> list[rewrites.Once]:
-        return []
-
     def section(self):
         section = super().section()
         section["latents"]["maxSide"] = self.reference.unet.config.pos_embed_max_size * self.multiple * self.scale
         return section
+
+
+class Sana(Transformer):
+    """A transformer trained by flow matching, of linear attention over the latents of a deep autoencoder.
+
+    A text is read as it is: `complex_human_instruction`, which the pipeline puts before prompts but not before negative
+    ones, is left out.
+    """
+
+    name: ClassVar[str] = "sana"
+    defaults: ClassVar[dict[str, float]] = {"steps": 20, "guidanceScale": 4.5}
+    parts: ClassVar[dict[str, str]] = {
+        "text_encoder": "Gemma2Model",
+        "transformer": "SanaTransformer2DModel",
+        "vae": "AutoencoderDC",
+    }
+    classes: ClassVar[dict[str, type]] = {
+        "text_encoder": Gemma2Model,
+        "transformer": SanaTransformer2DModel,
+        "vae": AutoencoderDC,
+    }
+
+    TOKENS: ClassVar[int] = 300
+    """That it was trained with; Gemma 2 itself takes more."""
+
+    @classmethod
+    def build(cls, request, source, tokenizer, **kwargs):
+        lower(tokenizer)
+        family = super().build(request, source, tokenizer, **kwargs)
+        family.context = cls.TOKENS
+        return family
+
+    def check_denoiser(self):
+        if self.reference.unet.config.guidance_embeds:
+            raise ValueError("transformer: guidance_embeds True (expected: false; Sana Sprint isn't served)")
+
+    @property
+    def small(self):
+        """Large enough for the autoencoder's linear attention, which its quadratic one for small pictures equals."""
+        least = math.isqrt(self.reference.vae.config.attention_head_dim) + 1
+        return self.multiple * max(4, math.ceil(least / self.multiple))
+
+    def encode(self, parts: Parts, ids: torch.Tensor) -> Tensors:
+        mask = (ids != self.tokenizer.pad_token_id).long()
+        found = parts.text_encoder(ids, attention_mask=mask, use_cache=False)
+        return [found.last_hidden_state, mask.float()]
+
+    def denoise(self, parts: Parts, latents: torch.Tensor, times: torch.Tensor, texts: Tensors, others: Tensors):
+        found = parts.unet(
+            hidden_states=latents,
+            timestep=times * parts.unet.config.timestep_scale,
+            encoder_hidden_states=texts[0],
+            encoder_attention_mask=texts[1],
+            return_dict=False,
+        )[0]
+        return found[:, : self.channels]  # what follows, of some, is a learned variance that the pipeline drops
+
+    def wide(self, parts: Parts):
+        return [parts.text_encoder, parts.vae]
+
+    def ids(self, texts: int):
+        """Likewise, all but the first with padding, since the graph has a mask of it."""
+        ids = super().ids(texts)
+        for text in range(1, texts):
+            ids[text, self.context // (text + 1) :] = self.tokenizer.pad_token_id
+        return ids
 
 
 class ControlNet(StableDiffusion):

@@ -1,12 +1,13 @@
 """The families of diffusers' pipelines."""
 
 from .cascade import Cascade, DeepFloydIf, Unclip
-from .diffusion import ControlNet, StableDiffusion, StableDiffusion3, StableDiffusionXl, Upscaler
+from .diffusion import ControlNet, Sana, StableDiffusion, StableDiffusion3, StableDiffusionXl, Upscaler
 
 PIPELINES: tuple[type[StableDiffusion] | type[Cascade], ...] = (
     StableDiffusion,
     StableDiffusionXl,
     StableDiffusion3,
+    Sana,
     ControlNet,
     Upscaler,
     Unclip,

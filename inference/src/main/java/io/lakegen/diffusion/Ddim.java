@@ -44,6 +44,7 @@ final class Ddim {
           case epsilon -> new Mix(0, 0, noise, 0, image);
           case v_prediction -> new Mix(0, noise * sigma, noise * alpha, 0, image);
           case sample -> new Mix(0, noise / sigma, -noise * alpha / sigma, 0, image);
+          case flow_prediction -> throw new IllegalStateException("not trained by flow matching");
         };
     return new Step(timestep, 1, level, Memory.x0(config.prediction(), level), mix);
   }

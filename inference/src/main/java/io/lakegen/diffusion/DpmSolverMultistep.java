@@ -15,7 +15,8 @@ final class DpmSolverMultistep {
   private DpmSolverMultistep() {}
 
   static Schedule schedule(SchedulerConfig config, int count, int begin) {
-    SigmaGrid grid = SigmaGrid.rounded(config, count);
+    SigmaGrid grid =
+        config.flow() ? SigmaGrid.flow(config, count) : SigmaGrid.rounded(config, count);
     List<Step> steps = new ArrayList<>();
     for (int i = begin; i < count; i++) {
       steps.add(step(config, grid.timesteps()[i], grid.sigmas(), i, begin));
@@ -28,8 +29,8 @@ final class DpmSolverMultistep {
       SchedulerConfig config, double timestep, double[] sigmas, int i, int begin) {
     double now = sigmas[i];
     double next = sigmas[i + 1];
-    Level level = SigmaGrid.variance(now);
-    Level after = SigmaGrid.variance(next);
+    Level level = SigmaGrid.level(config, now);
+    Level after = SigmaGrid.level(config, next);
     // With lambda = -log(sigma), exp(-h) is the quotient of the sigmas.
     double decay = config.stochastic() ? next / now * (next / now) : next / now;
     double factor = after.image() * (1 - decay);

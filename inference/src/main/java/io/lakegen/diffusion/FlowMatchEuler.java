@@ -38,7 +38,8 @@ final class FlowMatchEuler {
     return new Schedule(steps, 1, config.clip());
   }
 
-  private static double shifted(SchedulerConfig config, double sigma) {
+  /** A level moved towards the noise. */
+  static double shifted(SchedulerConfig config, double sigma) {
     return config.shift() * sigma / (1 + (config.shift() - 1) * sigma);
   }
 }

@@ -92,6 +92,7 @@ record Schedule(List<Step> steps, double initNoiseSigma, Clip clip) {
         case epsilon -> new Memory(1 / level.image(), -level.noise() / level.image());
         case v_prediction -> new Memory(level.image(), -level.noise());
         case sample -> OUTPUT;
+        case flow_prediction -> new Memory(1, -level.noise());
       };
     }
   }

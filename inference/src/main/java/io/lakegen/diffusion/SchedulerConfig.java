@@ -15,6 +15,7 @@ import java.util.Map;
  * @param solverOrder UniPC: earlier answers that a step looks at, and its own
  * @param variance of the noise of steps
  * @param stochastic DPM-Solver++ over the stochastic equation
+ * @param flow trained by flow matching: an image and its noise are mixed, their shares sum to 1
  * @param shift flow matching: how far levels are moved towards the noise, 1 for not at all
  * @param originalInferenceSteps LCM: steps of its distillation
  * @param timestepScaling LCM: sharpness of its boundary condition
@@ -31,6 +32,7 @@ public record SchedulerConfig(
     double finalAlphaCumprod,
     int solverOrder,
     boolean stochastic,
+    boolean flow,
     double shift,
     int originalInferenceSteps,
     double timestepScaling) {
@@ -39,7 +41,8 @@ public record SchedulerConfig(
   public enum Prediction {
     epsilon,
     v_prediction,
-    sample
+    sample,
+    flow_prediction
   }
 
   /** Which training timesteps the steps take (arXiv 2305.08891, table 2). */
@@ -64,7 +67,6 @@ public record SchedulerConfig(
           Map.entry("use_exponential_sigmas", List.of(false)),
           Map.entry("use_beta_sigmas", List.of(false)),
           Map.entry("use_lu_lambdas", List.of(false)),
-          Map.entry("use_flow_sigmas", List.of(false)),
           Map.entry("use_dynamic_shifting", List.of(false)),
           Map.entry("euler_at_final", List.of(false)),
           Map.entry("interpolation_type", List.of("linear")),
@@ -99,6 +101,7 @@ public record SchedulerConfig(
     boolean single = name == SchedulerName.DPMSolverSDEScheduler;
     boolean unipc = name == SchedulerName.UniPCMultistepScheduler;
     boolean multistep = name == SchedulerName.DPMSolverMultistepScheduler;
+    boolean flow = flow(reader, name);
     boolean ddpm = name == SchedulerName.DDPMScheduler;
     boolean unclip = name == SchedulerName.UnCLIPScheduler;
     int timesteps = reader.whole("num_train_timesteps", 1000, 1);
@@ -128,11 +131,11 @@ public record SchedulerConfig(
     return new SchedulerConfig(
         name,
         alphasCumprod,
-        prediction(reader, name),
+        prediction(reader, name, flow),
         reader.choice(
             "timestep_spacing", ddim || ddpm || lcm || pndm ? Spacing.leading : Spacing.linspace),
         reader.whole("steps_offset", 0, 0),
-        name.takesKarrasSigmas() && (karrasSigmas || reader.flag("use_karras_sigmas", false)),
+        karras(reader, name, karrasSigmas, flow),
         clip(reader, name),
         ddpm || unclip
             ? reader.choice("variance_type", Variance.fixed_small)
@@ -140,7 +143,8 @@ public record SchedulerConfig(
         reader.flag("set_alpha_to_one", !pndm) ? 1 : alphasCumprod[0],
         order,
         stochastic,
-        reader.number("shift", 1),
+        flow,
+        reader.number("shift", reader.number("flow_shift", 1)),
         reader.whole("original_inference_steps", 50, 1),
         reader.number("timestep_scaling", 10));
   }
@@ -159,8 +163,36 @@ public record SchedulerConfig(
     return clips ? new Clip(reader.number("clip_sample_range", 1), 0) : Clip.NONE;
   }
 
-  private static Prediction prediction(Reader reader, SchedulerName name) {
-    Prediction prediction = reader.choice("prediction_type", Prediction.epsilon);
+  /**
+   * Whether a model was trained by flow matching: it is known by its own scheduler, whichever runs.
+   */
+  private static boolean flow(Reader reader, SchedulerName name) {
+    String flowMatch = SchedulerName.FlowMatchEulerDiscreteScheduler.name();
+    boolean flow =
+        name.name().equals(flowMatch)
+            || reader.text("_class_name", "").equals(flowMatch)
+            || reader.flag("use_flow_sigmas", false);
+    if (flow && !name.takesFlow()) {
+      reader.problems.add(
+          "scheduler", name, SchedulerName.withFlow() + "; the model was trained by flow matching");
+    }
+    return flow;
+  }
+
+  private static boolean karras(Reader reader, SchedulerName name, boolean asked, boolean flow) {
+    boolean karras = name.takesKarrasSigmas() && (asked || reader.flag("use_karras_sigmas", false));
+    if (karras && flow) {
+      reader.problem("use_karras_sigmas", true, "false; the model was trained by flow matching");
+    }
+    return karras;
+  }
+
+  private static Prediction prediction(Reader reader, SchedulerName name, boolean flow) {
+    Prediction prediction =
+        reader.choice("prediction_type", flow ? Prediction.flow_prediction : Prediction.epsilon);
+    if (prediction == Prediction.flow_prediction && !flow) {
+      reader.problem("prediction_type", prediction, "one of the others, without use_flow_sigmas");
+    }
     Prediction missing =
         switch (name) {
           case PNDMScheduler, DPMSolverSDEScheduler -> Prediction.sample;

@@ -2,6 +2,7 @@ package io.lakegen.diffusion;
 
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /** Schedulers, by the names of diffusers' classes. */
@@ -39,10 +40,21 @@ public enum SchedulerName {
 
   /** Names of those whose steps can be, for messages. */
   public static String withKarrasSigmas() {
-    return Arrays.stream(values())
-        .filter(SchedulerName::takesKarrasSigmas)
-        .map(Enum::name)
-        .collect(Collectors.joining(", "));
+    return names(SchedulerName::takesKarrasSigmas);
+  }
+
+  /** Whether it can run models that were trained by flow matching. */
+  boolean takesFlow() {
+    return this == FlowMatchEulerDiscreteScheduler || this == DPMSolverMultistepScheduler;
+  }
+
+  /** Names of those that can, for messages. */
+  static String withFlow() {
+    return names(SchedulerName::takesFlow);
+  }
+
+  private static String names(Predicate<SchedulerName> which) {
+    return Arrays.stream(values()).filter(which).map(Enum::name).collect(Collectors.joining(", "));
   }
 
   Schedule schedule(SchedulerConfig config, int count, int begin) {

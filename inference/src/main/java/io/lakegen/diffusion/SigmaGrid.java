@@ -52,6 +52,26 @@ record SigmaGrid(double[] timesteps, double[] sigmas) {
     return new SigmaGrid(timesteps, sigmas);
   }
 
+  /**
+   * That of the multistep solvers for models trained by flow matching. Levels are moved towards the
+   * noise as for {@link FlowMatchEuler}; of each, sigma is the quotient of the noise's share by the
+   * image's.
+   */
+  static SigmaGrid flow(SchedulerConfig config, int count) {
+    int train = config.trainTimesteps();
+    double[] timesteps = new double[count];
+    double[] sigmas = new double[count + 1];
+    for (int i = 0; i < count; i++) {
+      // The order of operations is diffusers', since timesteps are cut to whole numbers.
+      double image = i == 0 ? 1.0 / train : (count - i) * ((1.0 / train - 1) / count) + 1;
+      double noise = FlowMatchEuler.shifted(config, 1 - image);
+      timesteps[i] = Math.floor(noise * train);
+      double rounded = (float) noise;
+      sigmas[i] = rounded / (1 - rounded);
+    }
+    return new SigmaGrid(timesteps, sigmas);
+  }
+
   private static int offset(SchedulerConfig config) {
     return config.spacing() == Spacing.leading ? config.stepsOffset() : 0;
   }
@@ -74,7 +94,16 @@ record SigmaGrid(double[] timesteps, double[] sigmas) {
       case epsilon -> new Schedule.Memory(1, -sigma);
       case v_prediction -> new Schedule.Memory(1 / square, -sigma / Math.sqrt(square));
       case sample -> Schedule.Memory.OUTPUT;
+      case flow_prediction ->
+          throw new IllegalStateException("not trained to keep the image's size");
     };
+  }
+
+  /** The level of a sigma as the model was trained with it. */
+  static Schedule.Level level(SchedulerConfig config, double sigma) {
+    return config.flow()
+        ? new Schedule.Level(1 / (1 + sigma), sigma / (1 + sigma))
+        : variance(sigma);
   }
 
   /** The level of a sigma where image and noise have variance 1 together. */

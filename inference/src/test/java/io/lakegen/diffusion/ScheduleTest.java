@@ -11,6 +11,7 @@ import io.lakegen.decode.Fixture;
 import io.lakegen.problem.Problem;
 import io.lakegen.problem.Problems;
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -103,8 +104,47 @@ public class ScheduleTest {
         .extracting(Problem::toString)
         .containsExactlyInAnyOrder(
             "scheduler: thresholding: true (expected: false)",
-            "scheduler: prediction_type: flow (expected: [epsilon, v_prediction, sample])",
+            "scheduler: prediction_type: flow (expected: [epsilon, v_prediction, sample,"
+                + " flow_prediction])",
             "scheduler: beta_start: x (expected: a number)");
+  }
+
+  @Test
+  void aModelOfFlowMatchingRunsBySchedulersForIt() {
+    Map<String, Object> sana =
+        Map.of("prediction_type", "flow_prediction", "use_flow_sigmas", true, "flow_shift", 3.0);
+    Map<String, Object> sd3 =
+        Map.of("_class_name", "FlowMatchEulerDiscreteScheduler", "shift", 3.0);
+    for (Map<String, Object> own : List.of(sana, sd3)) {
+      for (SchedulerName name :
+          List.of(
+              SchedulerName.FlowMatchEulerDiscreteScheduler,
+              SchedulerName.DPMSolverMultistepScheduler)) {
+        Problems problems = new Problems();
+        SchedulerConfig config = SchedulerConfig.of(name, own, false, problems);
+        assertThat(problems.list()).isEmpty();
+        assertThat(config.flow()).isTrue();
+        assertThat(config.shift()).isEqualTo(3);
+        assertThat(config.prediction()).isEqualTo(SchedulerConfig.Prediction.flow_prediction);
+      }
+      Problems problems = new Problems();
+      SchedulerConfig.of(SchedulerName.DDIMScheduler, own, false, problems);
+      SchedulerConfig.of(SchedulerName.DPMSolverMultistepScheduler, own, true, problems);
+      SchedulerConfig.of(
+          SchedulerName.DPMSolverMultistepScheduler,
+          Map.of("prediction_type", "flow_prediction"),
+          false,
+          problems);
+      assertThat(problems.list())
+          .extracting(Problem::toString)
+          .containsExactly(
+              "scheduler: DDIMScheduler (expected: DPMSolverMultistepScheduler,"
+                  + " FlowMatchEulerDiscreteScheduler; the model was trained by flow matching)",
+              "scheduler: use_karras_sigmas: true (expected: false; the model was trained by flow"
+                  + " matching)",
+              "scheduler: prediction_type: flow_prediction (expected: one of the others, without"
+                  + " use_flow_sigmas)");
+    }
   }
 
   /** An image that a prediction of the image itself foretells is reached by every scheduler. */

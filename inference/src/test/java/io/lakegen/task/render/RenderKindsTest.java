@@ -45,7 +45,8 @@ class RenderKindsTest {
   }
 
   static Stream<Arguments> textsToImages() {
-    return Stream.of("stable-diffusion-xl", "stable-diffusion-3", "stable-diffusion-controlnet")
+    return Stream.of(
+            "stable-diffusion-xl", "stable-diffusion-3", "sana", "stable-diffusion-controlnet")
         .flatMap(
             kind ->
                 Fixture.stream(Fixture.load(kind).expected().path("runs"))
@@ -253,6 +254,7 @@ class RenderKindsTest {
         "stable-diffusion-inpaint",
         "stable-diffusion-xl",
         "stable-diffusion-3",
+        "sana",
         "stable-diffusion-controlnet",
         "stable-diffusion-upscale",
         "unclip",

@@ -156,6 +156,7 @@ class RenderJobTest {
     "stable-diffusion-inpaint, --image-column --mask-column",
     "stable-diffusion-xl,",
     "stable-diffusion-3,",
+    "sana,",
     "stable-diffusion-controlnet, --control-column",
     "stable-diffusion-upscale, --image-column",
     "unclip,",
