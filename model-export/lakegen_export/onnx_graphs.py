@@ -3,14 +3,17 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnxruntime
 import torch
 
-from .families import Graph
+if TYPE_CHECKING:
+    # Families export graphs themselves.
+    from .families import Graph
 
 
-def save(graph: Graph, path: Path) -> None:
+def save(graph: "Graph", path: Path) -> None:
     """Exports with batch (axis 0) and length (axis 1) of every input left open."""
     names = list(graph.example)
     with torch.no_grad(), warnings.catch_warnings():
