@@ -44,7 +44,7 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
   private final DeviceWatch watch;
   private final BatchRunner<P, O> runner;
   private final RowPreparer<R, P, O> preparer;
-  private final DaemonThreads inferThread;
+  private final InferenceThread inferThread = new InferenceThread();
   private final ArrayDeque<Window<R, P, O>> windows = new ArrayDeque<>();
   private int nextWindowRows;
   private Window<R, P, O> current;
@@ -109,7 +109,6 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
             options.timeouts().row(),
             stats,
             clock);
-    this.inferThread = new DaemonThreads(1, "lakegen-infer");
     // The device should not wait for a whole window to be prepared: the first is small, the next
     // ones grow.
     this.nextWindowRows = Math.max(1, options.windowRows() / 16);
@@ -252,7 +251,7 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
   @Override
   public void close() {
     preparer.shutdown();
-    inferThread.shutdownNow();
+    inferThread.shutdown();
     boolean interrupted = false;
     CompletableFuture<Void> stopped = stopped();
     while (!stopped.isDone() && !onlyHangingThreadsRun()) {

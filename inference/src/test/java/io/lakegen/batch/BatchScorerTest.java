@@ -16,6 +16,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.NoSuchElementException;
 import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -474,9 +476,37 @@ class BatchScorerTest {
     }
     assertThat(threads).extracting(Thread::getName).contains("lakegen-prepare", "lakegen-infer");
     for (Thread thread : threads) {
-      join(thread);
-      assertThat(thread.isAlive()).isFalse();
+      if (thread.getName().equals("lakegen-prepare")) {
+        join(thread);
+        assertThat(thread.isAlive()).isFalse();
+      }
     }
+  }
+
+  @Test
+  void scorersHaveTheThreadsOfThoseThatAreClosed() {
+    Set<Thread> threads = ConcurrentHashMap.newKeySet();
+    AtomicBoolean interrupted = new AtomicBoolean();
+    FakeTask task =
+        new FakeTask() {
+          @Override
+          List<String> answer(List<String> batch) {
+            threads.add(Thread.currentThread());
+            interrupted.compareAndSet(false, Thread.currentThread().isInterrupted());
+            return super.answer(batch);
+          }
+        };
+    int scorers = 0;
+    // A thread takes a moment from a scorer's end until it waits for the next one.
+    while (scorers < 1000 && threads.size() == scorers) {
+      scorers++;
+      try (BatchScorer<String, String, String> scorer =
+          scorer(texts(5).iterator(), task, OPTIONS, new Budget(NO_LIMIT))) {
+        scorer.next();
+      }
+    }
+    assertThat(threads).hasSizeLessThan(scorers);
+    assertThat(interrupted).isFalse();
   }
 
   private static void join(Thread thread) {
