@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from transformers import AutoModelForCausalLM
 
-from .. import half_weights
+from .. import half_weights, linear
 from .. import slots as slot
 from ..golden import Step
 from ..source import generation
@@ -92,6 +92,8 @@ class Causal(Family):
         traits.prepare(model)
         if self.weights is not None:
             half_weights.keep(model)
+        elif self.dtype == torch.float32:
+            linear.replace(model)
         example = example_inputs(self.cache_shape(2, 8), self.cache_dtype)
         return {"decoder": Graph(CausalDecoder(model, self.context), example)}
 
