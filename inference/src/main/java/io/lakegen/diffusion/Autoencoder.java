@@ -89,6 +89,7 @@ public final class Autoencoder {
   public List<RgbImage> decode(List<float[]> encoded, int height, int width) {
     int count = count(height, width);
     List<RgbImage> decoded = new ArrayList<>(encoded.size());
+    float[] pixels = {};
     for (List<float[]> slice : slices(encoded, height, width)) {
       float[] values = new float[slice.size() * count];
       for (int row = 0; row < slice.size(); row++) {
@@ -99,13 +100,21 @@ public final class Autoencoder {
       }
       try (NDManager manager = model.newManager()) {
         NDArray rows = manager.create(values, latents.shape(slice.size(), height, width));
-        float[] pixels = model.graph("vae_decoder").run(rows).head().toFloatArray();
-        for (int row = 0; row < slice.size(); row++) {
-          decoded.add(rgb(pixels, row, height, width));
-        }
+        NDArray running = model.graph("vae_decoder").run(rows).head();
+        // A GPU is at work on this slice until its numbers are asked for.
+        addImages(decoded, pixels, height, width);
+        pixels = running.toFloatArray();
       }
     }
+    addImages(decoded, pixels, height, width);
     return decoded;
+  }
+
+  private static void addImages(List<RgbImage> images, float[] pixels, int height, int width) {
+    int rows = pixels.length / (3 * height * width);
+    for (int row = 0; row < rows; row++) {
+      images.add(rgb(pixels, row, height, width));
+    }
   }
 
   /**

