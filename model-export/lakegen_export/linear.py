@@ -4,6 +4,8 @@ MKL is slow for a few rows, as a decoding step has them: on two threads of an AM
 for 4 rows and 85 for 16, oneDNN's 36 and 48. Of two rows and more, each comes out the same to the last bit.
 """
 
+from collections.abc import Callable
+
 import torch
 from transformers.pytorch_utils import Conv1D
 
@@ -18,7 +20,7 @@ def linear(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
 class Linear(torch.nn.Module):
     """A linear layer; float32 in and out."""
 
-    def __init__(self, weight: torch.Tensor, bias: torch.nn.Parameter | None):
+    def __init__(self, weight: torch.nn.Parameter, bias: torch.nn.Parameter | None):
         super().__init__()
         self.weight = weight
         self.bias = bias
@@ -27,12 +29,12 @@ class Linear(torch.nn.Module):
         return linear(states, self.weight, self.bias)
 
 
-def replace(model: torch.nn.Module) -> None:
-    """Has all linear layers of a float32 model computed so, in place."""
+def replace(model: torch.nn.Module, by: Callable[[torch.nn.Parameter, torch.nn.Parameter | None], torch.nn.Module]):
+    """Puts what `by` makes of weight [out, in] and bias in the place of every linear layer of a model."""
     for name, layer in list(model.named_children()):
         if type(layer) is Conv1D:
-            setattr(model, name, Linear(torch.nn.Parameter(layer.weight.detach().T.contiguous()), layer.bias))
+            setattr(model, name, by(torch.nn.Parameter(layer.weight.detach().T.contiguous()), layer.bias))
         elif type(layer) is torch.nn.Linear:
-            setattr(model, name, Linear(layer.weight, layer.bias))
+            setattr(model, name, by(layer.weight, layer.bias))
         else:
-            replace(layer)
+            replace(layer, by)

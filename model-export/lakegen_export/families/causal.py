@@ -91,9 +91,9 @@ class Causal(Family):
         slot.use(model)
         traits.prepare(model)
         if self.weights is not None:
-            half_weights.keep(model)
+            linear.replace(model, half_weights.HalfLinear)
         elif self.dtype == torch.float32:
-            linear.replace(model)
+            linear.replace(model, linear.Linear)
         example = example_inputs(self.cache_shape(2, 8), self.cache_dtype)
         return {"decoder": Graph(CausalDecoder(model, self.context), example)}
 

@@ -2,6 +2,7 @@ package io.lakegen.batch;
 
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingDeque;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 
@@ -16,19 +17,18 @@ final class DaemonThreads extends ThreadPoolExecutor {
   }
 
   private DaemonThreads(int count, String name, LinkedBlockingDeque<Runnable> waiting) {
-    super(
-        count,
-        count,
-        0,
-        TimeUnit.SECONDS,
-        waiting,
-        runnable -> {
-          Thread thread = new Thread(runnable, name);
-          thread.setDaemon(true);
-          return thread;
-        });
+    super(count, count, 0, TimeUnit.SECONDS, waiting, named(name));
     this.least = count;
     this.waiting = waiting;
+  }
+
+  /** Makes daemon threads of one name. */
+  static ThreadFactory named(String name) {
+    return runnable -> {
+      Thread thread = new Thread(runnable, name);
+      thread.setDaemon(true);
+      return thread;
+    };
   }
 
   /** One thread more, which begins with this before all that waits. */

@@ -23,11 +23,7 @@ final class InferenceThread {
           1,
           TimeUnit.MINUTES,
           new SynchronousQueue<>(),
-          runnable -> {
-            Thread thread = new Thread(runnable, "lakegen-infer");
-            thread.setDaemon(true);
-            return thread;
-          });
+          DaemonThreads.named("lakegen-infer"));
 
   private static final FutureTask<Void> END = new FutureTask<>(() -> null);
 
@@ -56,12 +52,12 @@ final class InferenceThread {
   }
 
   private void work() {
-    if (begin()) {
-      for (FutureTask<?> next = next(); next != END; next = next()) {
-        next.run();
-      }
-      end();
+    begin();
+    // After a shutdown before the first task, END is all that there is.
+    for (FutureTask<?> next = next(); next != END; next = next()) {
+      next.run();
     }
+    end();
     stopped.complete(null);
   }
 
@@ -75,9 +71,8 @@ final class InferenceThread {
     }
   }
 
-  private synchronized boolean begin() {
-    thread = closed ? null : Thread.currentThread();
-    return !closed;
+  private synchronized void begin() {
+    thread = Thread.currentThread();
   }
 
   private synchronized void end() {
