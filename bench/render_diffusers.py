@@ -102,12 +102,12 @@ def one_stage(tokenizer: PreTrainedTokenizerFast) -> StableDiffusionPipeline:
 
 
 def three_stages(tokenizer: PreTrainedTokenizerFast) -> UnCLIPPipeline:
-    """From texts to pictures of 64 pixels, and of 256."""
+    """From texts to pictures of 32 pixels, and of 128."""
     width = 512
 
     def larger() -> UNet2DModel:
         return UNet2DModel(
-            sample_size=SIZE,
+            sample_size=SIZE // 2,
             in_channels=6,
             out_channels=3,
             block_out_channels=(64, 128, 192, 256),
@@ -126,7 +126,7 @@ def three_stages(tokenizer: PreTrainedTokenizerFast) -> UnCLIPPipeline:
             additional_embeddings=4,
         ),
         decoder=UNet2DConditionModel(
-            sample_size=SIZE // 4,
+            sample_size=SIZE // 8,
             in_channels=3,
             out_channels=6,
             block_out_channels=(128, 256, 384, 512),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from . import linear
+
 IN_PLACE = {f"aten::{name}" for name in ("add", "mul", "div", "gelu", "silu")}
 
 LAYERS = {f"aten::{name}" for name in ("linear", "_convolution", "matmul", "group_norm", "layer_norm")}
@@ -29,6 +31,7 @@ def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.j
     torch._C._jit_pass_inline(graph)
     _follow_input_device(graph)
     _reuse_memory(graph)
+    linear.use_onednn(graph)
     flat = torch._C._freeze_module(traced._c, preserveParameters=True)
     return torch.jit._recursive.wrap_cpp_module(flat)
 

@@ -93,7 +93,7 @@ class Causal(Family):
         if self.weights is not None:
             linear.replace(model, half_weights.HalfLinear)
         elif self.dtype == torch.float32:
-            linear.replace(model, linear.Linear)
+            linear.replace(model, linear.layer)
         example = example_inputs(self.cache_shape(2, 8), self.cache_dtype)
         return {"decoder": Graph(CausalDecoder(model, self.context), example)}
 

@@ -36,6 +36,7 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
 
   /**
    * Bytes that are worth a part of a file of their own: both parts' readers read beyond the cut.
+   * Where fewer hold rows that are worth a task each, the rows are moved.
    */
   private static final long MIN_BYTES = 4096;
 
@@ -85,30 +86,39 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
             || format == InputFormat.tar
             || (format != InputFormat.parquet
                 && ranges.stream().allMatch(r -> format.isSplittable(r.path())));
-    if (anywhere) {
-      // The next chunk fills the cores that this one's last tasks leave, so that its tasks need not
-      // be many; long ones have fuller batches.
-      int wanted =
-          Math.min(
-              wanted(concurrentTasks, about, minTaskRows),
-              fullTasks(concurrentTasks, about, minTaskRows));
-      List<List<Address>> cut = cut(ranges, wanted, format);
-      return new Partitions(reader.rows(schema, cut), concurrentTasks);
+    if (!anywhere) {
+      List<List<Address>> cut = cut(ranges, wanted(spark), format);
+      long[] counts = reader.count(schema, cut);
+      return spread(
+          concurrentTasks,
+          reader.rows(schema, cut),
+          counts,
+          minTaskRows,
+          wanted(concurrentTasks, sum(counts), minTaskRows));
     }
-    List<List<Address>> cut = cut(ranges, wanted(spark), format);
-    return spread(
-        concurrentTasks, reader.rows(schema, cut), reader.count(schema, cut), minTaskRows);
+    // The next chunk fills the cores that this one's last tasks leave, so that its tasks need not
+    // be many; long ones have fuller batches.
+    int wanted =
+        Math.min(
+            wanted(concurrentTasks, about, minTaskRows),
+            fullTasks(concurrentTasks, about, minTaskRows));
+    List<List<Address>> cut = cut(ranges, wanted, format);
+    Dataset<Row> rows = reader.rows(schema, cut);
+    if (cut.size() >= wanted || format == InputFormat.tar) {
+      return new Partitions(rows, concurrentTasks);
+    }
+    return spread(concurrentTasks, rows, reader.count(schema, cut), minTaskRows, wanted);
   }
 
   /** The same for rows that come from elsewhere. */
   static Partitions of(SparkSession spark, Dataset<Row> rows, int minTaskRows) {
-    List<Row> counts =
-        rows.select(spark_partition_id().as("p")).groupBy("p").count().collectAsList();
-    return spread(
-        Cluster.concurrentTasks(spark.sparkContext()),
-        rows,
-        counts.stream().mapToLong(c -> c.getLong(1)).toArray(),
-        minTaskRows);
+    long[] counts =
+        rows.select(spark_partition_id().as("p")).groupBy("p").count().collectAsList().stream()
+            .mapToLong(c -> c.getLong(1))
+            .toArray();
+    int concurrentTasks = Cluster.concurrentTasks(spark.sparkContext());
+    int wanted = wanted(concurrentTasks, sum(counts), minTaskRows);
+    return spread(concurrentTasks, rows, counts, minTaskRows, wanted);
   }
 
   /** The first rows of ranges. */
@@ -164,11 +174,10 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
 
   /** Moves rows where the files' own cuts leave too few or too uneven partitions. */
   private static Partitions spread(
-      int concurrentTasks, Dataset<Row> rows, long[] counts, int minTaskRows) {
-    long total = Arrays.stream(counts).sum();
+      int concurrentTasks, Dataset<Row> rows, long[] counts, int minTaskRows, int wanted) {
+    long total = sum(counts);
     long filled = Arrays.stream(counts).filter(c -> c > 0).count();
     long largest = Arrays.stream(counts).max().orElse(0);
-    int wanted = wanted(concurrentTasks, total, minTaskRows);
     if (filled >= Math.min(total, Math.min(concurrentTasks, wanted))
         && largest <= 2 * Math.max(minTaskRows, total / wanted)) {
       return new Partitions(rows, concurrentTasks);
@@ -181,5 +190,9 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
             .sortWithinPartitions(POSITION)
             .drop(POSITION);
     return new Partitions(spread, concurrentTasks);
+  }
+
+  private static long sum(long[] counts) {
+    return Arrays.stream(counts).sum();
   }
 }

@@ -3,11 +3,19 @@ package io.lakegen.jobs.input;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lakegen.jobs.TestJobs;
+import io.lakegen.problem.Problems;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.LongStream;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
+import org.apache.spark.sql.types.StructType;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -59,6 +67,24 @@ class PartitionsTest {
   @CsvSource({"2, 1977, 4", "2, 4956, 10", "1, 1977, 4", "2, 1, 2", "2, 1024, 2", "2, 1025, 4"})
   void tasksWithFullBatchesComeInWholeRounds(int concurrentTasks, long rows, int tasks) {
     assertThat(Partitions.fullTasks(concurrentTasks, rows, 32)).isEqualTo(tasks);
+  }
+
+  /** Eight prompts have few bytes, and minutes of work where pictures are rendered from them. */
+  @ParameterizedTest
+  @CsvSource({"8, 1, 2", "8, 4, 2", "8, 32, 1", "1, 1, 1", "400, 32, 2"})
+  void rowsOfASmallFileAreSpreadAsThoseOfALargeOne(
+      int count, int minTaskRows, int partitions, @TempDir Path folder) throws IOException {
+    List<String> prompts = LongStream.range(0, count).mapToObj(i -> "prompt " + i).toList();
+    String path = Files.write(folder.resolve("prompts.txt"), prompts).toString();
+    InputFiles files =
+        InputFiles.find(List.of(path), null, new Coverage(), new Configuration(), new Problems())
+            .orElseThrow();
+    InputReader reader = new InputReader(TestJobs.spark(), files, "text", Optional.empty());
+    StructType schema = reader.schema(files.left());
+    Dataset<Row> rows =
+        Partitions.of(TestJobs.spark(), reader, schema, files.left(), count, minTaskRows).rows();
+    assertThat(rows.toJavaRDD().getNumPartitions()).isEqualTo(partitions);
+    assertThat(rows.collectAsList()).extracting(r -> r.<String>getAs("text")).isEqualTo(prompts);
   }
 
   @Test
