@@ -86,7 +86,17 @@ def test_graphs_answer_as_their_module_again_and_again(kind):
         assert torch.equal(x, before)
 
 
-@pytest.mark.parametrize(("dtype", "count"), [(torch.float32, 1), (torch.bfloat16, 0)])
-def test_cpus_compute_linear_layers_in_float32_by_onednn(dtype, count):
+@pytest.mark.parametrize(("dtype", "expected"), [(torch.float32, True), (torch.bfloat16, False)])
+def test_cpus_compute_linear_layers_in_float32_by_onednn(dtype, expected):
     graph = graphs.trace(Residual().to(dtype), (torch.randn(3, 6, dtype=dtype),))
-    assert len(graph.graph.findAllNodes("mkldnn::_linear_pointwise")) == count
+    assert bool(graph.graph.findAllNodes("mkldnn::_linear_pointwise")) == expected
+
+
+@pytest.mark.parametrize("size", [32, 768])
+def test_rows_come_out_of_a_layer_the_same_among_any_others(size):
+    torch.manual_seed(1)
+    graph = graphs.trace(torch.nn.Linear(size, 96), (torch.randn(2, 3, size),))
+    rows = torch.randn(130, size)
+    expected = graph(rows[None])[0]
+    for count in (0, 1, 2, 5, 15, 16, 17, 31, 64, 100):
+        assert torch.equal(graph(rows[:count].reshape(1, count, size))[0], expected[:count]), count
