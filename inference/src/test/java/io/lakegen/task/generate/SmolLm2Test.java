@@ -133,7 +133,8 @@ class SmolLm2Test {
     if (!examples.isEmpty()) {
       options = options.with(Generate.EXAMPLES, examples);
     }
-    TextGenerator generator = new Generate().open(model, options, new Budget(new Generate().data().budget().cpu()));
+    TextGenerator generator =
+        new Generate().open(model, options, new Budget(new Generate().data().budget().cpu()));
     List<DecodeRequest<long[]>> requests = new ArrayList<>();
     for (int i = 0; i < expected.path("texts").size(); i++) {
       String text = expected.path("texts").path(i).asText();
