@@ -110,6 +110,7 @@ PICTURES = {
     "sana": lambda seed, _: tiny.sana(seed, tiny.gemma_tokenizer()),
     "stable-diffusion-controlnet": tiny.controlnet,
     "stable-diffusion-upscale": tiny.upscaler,
+    "stable-diffusion-latent-upscale": tiny.latent_upscaler,
     "unclip": tiny.unclip,
     "deepfloyd-if": lambda seed, _: tiny.deepfloyd_if(seed, tiny.unigram())[0],
     "autoencoder-kl": tiny.autoencoder_kl,

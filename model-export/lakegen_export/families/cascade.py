@@ -135,6 +135,7 @@ class Cascade(Family):
     measured: ClassVar[bool] = False
     tokenizer_folder: ClassVar[str] = "tokenizer"
 
+    pipeline: ClassVar[str | None] = None
     parts: ClassVar[dict[str, str]]
     """The models of such a pipeline, as `model_index.json` names them."""
 

@@ -19,6 +19,7 @@
     control:      float32 [B, 3, s h, s w], a picture in 0..1 that the image follows; float32 [B], how closely
     lowResolution: float32 [B, 3, h, w], the picture to enlarge in -1..1 with noise of `lowResolutionScheduler`; float32
                   [B], the training timestep of the noise
+    lowResolutionLatents: float32 [B, C, h / 2, w / 2], the latents of the picture to enlarge
 
 A text is padded to `tokenizer.maxLength` with `generation.pad`, as diffusers does; the text encoder has no mask, but
 for Sana's, which leaves the padding out.
@@ -36,6 +37,7 @@ from diffusers import (
     AutoencoderDC,
     AutoencoderKL,
     ControlNetModel,
+    EulerDiscreteScheduler,
     SanaTransformer2DModel,
     SD3Transformer2DModel,
     UNet2DConditionModel,
@@ -117,6 +119,9 @@ class StableDiffusion(Family):
 
     tokenizer_folder: ClassVar[str] = "tokenizer"
     options: ClassVar[tuple[str, ...]] = ("lora",)
+
+    pipeline: ClassVar[str | None] = None
+    """The pipeline's class in diffusers, where its parts are those of another family's."""
 
     parts: ClassVar[dict[str, str]] = {
         "text_encoder": "CLIPTextModel",
@@ -595,6 +600,87 @@ class Upscaler(StableDiffusion):
     def condition(self, name: str, rows: int, height: int, width: int):
         levels = torch.tensor([20.0 + 100 * row for row in range(rows)])
         return [golden.sine("low_resolution", (rows, 3, height, width)), golden.data("noise_level", levels)]
+
+
+class LatentUpscaler(StableDiffusion):
+    """Makes pictures twice as large by way of their latents.
+
+    The UNet is preconditioned (Karras et al. 2022, table 1) and predicts the picture; the graph makes noise of that,
+    from latents whose variance is kept, as other models of Stable Diffusion do.
+    """
+
+    name: ClassVar[str] = "stable-diffusion-latent-upscale"
+    pipeline: ClassVar[str | None] = "StableDiffusionLatentUpscalePipeline"
+    defaults: ClassVar[dict[str, float]] = {"steps": 75, "guidanceScale": 9.0}
+    options: ClassVar[tuple[str, ...]] = ()
+
+    NOISE_LEVEL: ClassVar[int] = 128
+    """Width of the embedding of the small picture's noise level, which is 0: half ones, half zeros."""
+
+    def check_denoiser(self):
+        unet, text = self.reference.unet.config, self.reference.text_encoder.config
+        expected = self.NOISE_LEVEL + text.hidden_size
+        if unet.time_cond_proj_dim != expected:
+            raise ValueError(
+                f"unet: time_cond_proj_dim {unet.time_cond_proj_dim} (expected: {expected}, noise level and text)"
+            )
+
+    def __init__(self, reference: Parts, dtype: torch.dtype, tokenizer, scheduler: dict):
+        super().__init__(reference, dtype, tokenizer, scheduler)
+        found = scheduler.get("_class_name"), scheduler.get("prediction_type")
+        if found not in {("EulerDiscreteScheduler", kind) for kind in ("sample", "original_sample")}:
+            raise ValueError(f"scheduler: {found} (expected: EulerDiscreteScheduler, which predicts the sample)")
+        kept = EulerDiscreteScheduler.from_config(scheduler).alphas_cumprod.double()
+        self.sigmas = ((1 - kept) / kept).sqrt()
+
+    def find_conditions(self):
+        taken, made = self.reference.unet.config.in_channels, self.reference.unet.config.out_channels
+        if (taken, made) != (2 * self.channels, self.channels + 1):
+            raise ValueError(
+                f"unet: {taken} channels to {made} (expected: {2 * self.channels}, latents of two pictures, to "
+                f"{self.channels + 1}, latents and a variance)"
+            )
+        return ["lowResolutionLatents"]
+
+    def encode(self, parts: Parts, ids: torch.Tensor) -> Tensors:
+        found = parts.text_encoder(ids)
+        return [found.last_hidden_state, found.pooler_output]
+
+    def denoise(self, parts: Parts, latents: torch.Tensor, times: torch.Tensor, texts: Tensors, others: Tensors):
+        hidden, pooled = texts
+        level = torch.ones_like(pooled[:, :1]).expand(-1, self.NOISE_LEVEL // 2)
+        small = torch.nn.functional.interpolate(others[0], scale_factor=2.0, mode="nearest")
+        before = times.long()
+        sigmas = torch.stack([self.sigmas, self.sigmas.roll(-1)]).float().to(latents.device)
+        low, high = sigmas[:, before]
+        sigma = low + (high - low) * (times - before)
+        found = parts.unet(
+            torch.cat([latents, small], 1),
+            (torch.log(sigma) * 0.25).to(latents.dtype),
+            encoder_hidden_states=hidden,
+            timestep_cond=torch.cat([level, torch.zeros_like(level), pooled], 1),
+            return_dict=False,
+        )[0][:, : self.channels]
+        sigma = sigma[:, None, None, None]
+        scale = (sigma**2 + 1).sqrt()
+        # sample = latents / scale + sigma / scale * found, and noise = (scale * latents - sample) / sigma
+        return (sigma * latents - found) / scale
+
+    def text_graph(self, parts: Parts) -> torch.nn.Module:
+        return _Call(parts.text_encoder, call=lambda ids: tuple(self.encode(parts, ids)))
+
+    def share(self, unet: UNet2DConditionModel) -> list[rewrites.Once]:
+        return []
+
+    def conditions_of(self, texts: Tensors) -> Tensors:
+        return texts
+
+    def section(self):
+        section = super().section()
+        return {**section, "scheduler": {**section["scheduler"], "prediction_type": "epsilon"}}
+
+    def condition(self, name: str, rows: int, height: int, width: int):
+        return [golden.sine("low_resolution", (rows, self.channels, height // 2, width // 2))]
 
 
 class _Call(torch.nn.Module):

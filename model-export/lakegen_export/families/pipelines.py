@@ -1,9 +1,18 @@
 """The families of diffusers' pipelines."""
 
 from .cascade import Cascade, DeepFloydIf, Unclip
-from .diffusion import ControlNet, Sana, StableDiffusion, StableDiffusion3, StableDiffusionXl, Upscaler
+from .diffusion import (
+    ControlNet,
+    LatentUpscaler,
+    Sana,
+    StableDiffusion,
+    StableDiffusion3,
+    StableDiffusionXl,
+    Upscaler,
+)
 
 PIPELINES: tuple[type[StableDiffusion] | type[Cascade], ...] = (
+    LatentUpscaler,
     StableDiffusion,
     StableDiffusionXl,
     StableDiffusion3,
@@ -25,7 +34,7 @@ def recognise(index: dict) -> str:
     """The name of the family that serves a pipeline by its `model_index.json`; ValueError where there is none."""
     kinds = {part: kind[1] for part, kind in index.items() if part in _PARTS and kind[1] is not None}
     for family in PIPELINES:
-        if family.parts == kinds:
+        if family.parts == kinds and family.pipeline in (None, index["_class_name"]):
             return family.name
     expected = " or ".join(f"{family.name} with {', '.join(family.parts)}" for family in PIPELINES)
     raise ValueError(f"{index['_class_name']}: {kinds} (expected: {expected})")

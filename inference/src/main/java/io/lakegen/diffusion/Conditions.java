@@ -42,6 +42,7 @@ final class Conditions {
                     batch,
                     batch.stream().map(r -> r.pictures().init()).toList(),
                     stage.shape(batch.size(), batch.get(0).height(), batch.get(0).width()));
+            case lowResolutionLatents -> new NDList(small(manager, batch));
           });
     }
     return conditions;
@@ -95,6 +96,14 @@ final class Conditions {
     return new NDList(manager.create(joined(noisy), shape), manager.create(levels));
   }
 
+  /** The latents of pictures to enlarge. */
+  private NDArray small(NDManager manager, List<ImageRequest> batch) {
+    int height = batch.get(0).height() / DiffusionSpec.LATENTS_FACTOR;
+    int width = batch.get(0).width() / DiffusionSpec.LATENTS_FACTOR;
+    return manager.create(
+        joined(encoded(batch, height, width)), stage.shape(batch.size(), height, width));
+  }
+
   /** The masks, and the latents of the pictures without what they mask. */
   private NDArray inpaint(NDManager manager, List<ImageRequest> batch) {
     int height = batch.get(0).height();
@@ -137,8 +146,10 @@ final class Conditions {
 
   /** The latents of the pictures that the rows start from. */
   List<float[]> encoded(List<ImageRequest> batch) {
-    int height = batch.get(0).height();
-    int width = batch.get(0).width();
+    return encoded(batch, batch.get(0).height(), batch.get(0).width());
+  }
+
+  private List<float[]> encoded(List<ImageRequest> batch, int height, int width) {
     return autoencoder.encode(
         batch.stream().map(r -> r.pictures().init()).toList(),
         noise(batch, NoiseSource.ENCODER, autoencoder.count(height, width)),

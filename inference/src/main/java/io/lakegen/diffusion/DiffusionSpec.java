@@ -26,8 +26,13 @@ public record DiffusionSpec(List<StageSpec> stages) {
     /** A picture that the image follows, such as edges or depths, and how closely. */
     control,
     /** A picture to enlarge, with a little noise, and how much. */
-    lowResolution
+    lowResolution,
+    /** The latents of a picture to enlarge. */
+    lowResolutionLatents
   }
+
+  /** How many times as long sides become where latents are what is enlarged. */
+  static final int LATENTS_FACTOR = 2;
 
   /**
    * The latent space.
@@ -110,7 +115,12 @@ public record DiffusionSpec(List<StageSpec> stages) {
 
   /** Whether the model enlarges pictures that it is given. */
   public boolean enlarges() {
-    return !cascades() && takesNoiseLevel();
+    return !cascades() && base().enlarges();
+  }
+
+  /** How many times as long as a picture's sides those of the enlarged one are. */
+  public int factor() {
+    return takesNoiseLevel() ? latents().scale() : LATENTS_FACTOR;
   }
 
   /** Whether pictures to enlarge, be they its own, are seen with noise. */

@@ -90,9 +90,7 @@ final class Stage {
     // A model that is not told of the mask paints all, and what the mask keeps is laid over it.
     boolean keeps = masked && !spec.conditions().contains(Condition.inpaint);
     boolean fromPicture =
-        first.pictures().init() != null
-            && !spec.conditions().contains(Condition.lowResolution)
-            && !(masked && first.begin() == 0);
+        first.pictures().init() != null && !spec.enlarges() && !(masked && first.begin() == 0);
     List<float[]> encoded = fromPicture || keeps ? conditions.encoded(batch) : null;
     List<Trajectory> samples = new ArrayList<>(batch.size());
     for (int row = 0; row < batch.size(); row++) {

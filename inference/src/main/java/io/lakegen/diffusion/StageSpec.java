@@ -74,6 +74,12 @@ public record StageSpec(
     return vector == 0;
   }
 
+  /** Whether it enlarges pictures, its own or others. */
+  boolean enlarges() {
+    return conditions.contains(Condition.lowResolution)
+        || conditions.contains(Condition.lowResolutionLatents);
+  }
+
   /** The shape of samples for images of a size in pixels. */
   Shape shape(int rows, int height, int width) {
     return pictures() ? latents.shape(rows, height, width) : new Shape(rows, vector);

@@ -281,7 +281,9 @@ public record Render() implements TaskDefinition {
         problems.add("model", "a pack without " + role, "one with it");
       }
     }
-    if (fromImages && !pack.graphs().containsKey("vae_encoder")) {
+    boolean encodes =
+        fromImages || spec.base().conditions().contains(Condition.lowResolutionLatents);
+    if (encodes && !pack.graphs().containsKey("vae_encoder")) {
       problems.add("model", "a pack without vae_encoder", "one, to start from images");
     }
     checkPictures(options, spec, problems);

@@ -135,8 +135,9 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
   /** Where no size is asked for, that of the picture times the model's factor. */
   private ImageOptions sizedBy(RowInput row, ImageOptions image, RgbImage picture) {
     DiffusionSpec.Latents latents = diffusion.latents();
-    int height = picture.height() / latents.multiple() * latents.pixelMultiple();
-    int width = picture.width() / latents.multiple() * latents.pixelMultiple();
+    int multiple = latents.pixelMultiple();
+    int height = picture.height() * diffusion.factor() / multiple * multiple;
+    int width = picture.width() * diffusion.factor() / multiple * multiple;
     boolean ownHeight =
         options.get(Render.HEIGHT) == null && row.bytes(Overridable.height.name()) == null;
     boolean ownWidth =
@@ -153,10 +154,10 @@ final class Renderer implements Task<Renderer.PreparedRender, List<Renderer.Rend
       throws RowException {
     float[] init = null;
     if (enlarged != null) {
-      int scale = diffusion.latents().scale();
+      int factor = diffusion.factor();
       init =
           Autoencoder.values(
-              ImageFiles.resize(enlarged, image.height() / scale, image.width() / scale));
+              ImageFiles.resize(enlarged, image.height() / factor, image.width() / factor));
     } else if (row.has(Render.IMAGE.name())) {
       init = Autoencoder.values(picture(row, Render.IMAGE, image));
     }

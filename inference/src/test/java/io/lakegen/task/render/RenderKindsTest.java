@@ -129,16 +129,20 @@ class RenderKindsTest {
     assertClose(images.get(0), run.path("result"), 2);
   }
 
-  @Test
-  void enlargedPicturesEqualDiffusers() throws RowException {
-    Fixture fixture = Fixture.load("stable-diffusion-upscale");
+  @ParameterizedTest
+  @ValueSource(strings = {"stable-diffusion-upscale", "stable-diffusion-latent-upscale"})
+  void enlargedPicturesEqualDiffusers(String kind) throws RowException {
+    Fixture fixture = Fixture.load(kind);
     JsonNode expected = fixture.expected();
     OptionValues options =
         OptionValues.NONE
             .with(Render.NUM_INFERENCE_STEPS, expected.path("numInferenceSteps").asInt())
             .with(Render.GUIDANCE_SCALE, expected.path("guidanceScale").asDouble())
-            .with(Render.NOISE_LEVEL, expected.path("noiseLevel").asInt())
             .with(Render.IMAGE.column(), "image");
+    if (expected.has("noiseLevel")) {
+      options = options.with(Render.NOISE_LEVEL, expected.path("noiseLevel").asInt());
+    }
+    assertThat(problems(kind, options)).isEmpty();
     Renderer renderer = renderer(fixture.model(), options);
     PreparedRender row =
         renderer.prepare(
@@ -153,7 +157,10 @@ class RenderKindsTest {
     NoiseSource noise =
         (draw, n) ->
             Fixture.floats(
-                expected.path(draw == NoiseSource.LOW_RESOLUTION ? "lowResolutionNoise" : "noise"));
+                expected.path(
+                    draw == NoiseSource.LOW_RESOLUTION
+                        ? "lowResolutionNoise"
+                        : draw == NoiseSource.ENCODER ? "encoderNoise" : "noise"));
     List<RgbImage> images = renderer.render(List.of(renderer.request(row, noise)));
     assertClose(images.get(0), expected.path("result"), 2);
   }
@@ -243,7 +250,8 @@ class RenderKindsTest {
       case "stable-diffusion-inpaint" ->
           RowInputs.of(number, "prompt", prompt, "image", file, "mask", file);
       case "stable-diffusion-controlnet" -> RowInputs.of(number, "prompt", prompt, "control", file);
-      case "stable-diffusion-upscale" -> RowInputs.of(number, "prompt", prompt, "image", file);
+      case "stable-diffusion-upscale", "stable-diffusion-latent-upscale" ->
+          RowInputs.of(number, "prompt", prompt, "image", file);
       default -> RowInputs.of(number, "prompt", prompt);
     };
   }
@@ -257,6 +265,7 @@ class RenderKindsTest {
         "sana",
         "stable-diffusion-controlnet",
         "stable-diffusion-upscale",
+        "stable-diffusion-latent-upscale",
         "unclip",
         "deepfloyd-if"
       })

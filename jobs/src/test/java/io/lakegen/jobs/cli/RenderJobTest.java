@@ -52,10 +52,6 @@ class RenderJobTest {
     return Files.write(folder.resolve(name), List.of(lines));
   }
 
-  private void parquet(String name, Path json) {
-    TestJobs.spark().read().json(json.toString()).write().parquet(folder + "/" + name);
-  }
-
   private static BufferedImage image(Row row) throws IOException {
     return ImageIO.read(new ByteArrayInputStream(row.<byte[]>getAs("image")));
   }
@@ -159,6 +155,7 @@ class RenderJobTest {
     "sana,",
     "stable-diffusion-controlnet, --control-column",
     "stable-diffusion-upscale, --image-column",
+    "stable-diffusion-latent-upscale, --image-column",
     "unclip,",
     "deepfloyd-if,"
   })
@@ -172,16 +169,16 @@ class RenderJobTest {
           "{\"id\": %d, \"prompt\": \"a boat on lake %d\", \"file\": \"%s\"}"
               .formatted(i, i, folder.resolve(i + ".png")));
     }
-    // Rows of Parquet files are counted, so that 16 of them are two tasks of 8.
-    parquet("many", write("many.jsonl", lines.toArray(String[]::new)));
-    parquet("one", write("one.jsonl", lines.get(11)));
+    // 16 rows are two tasks of 8.
+    write("many.jsonl", lines.toArray(String[]::new));
+    write("one.jsonl", lines.get(11));
     for (String input : List.of("many", "one")) {
       List<Object> args =
           new ArrayList<>(
               List.of(
                   "render",
                   "--input",
-                  folder.resolve(input),
+                  folder.resolve(input + ".jsonl"),
                   "--model",
                   FIXTURES.resolve(kind).resolve("pack"),
                   "--output",
