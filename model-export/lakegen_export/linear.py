@@ -34,11 +34,12 @@ def layer(weight: torch.nn.Parameter, bias: torch.nn.Parameter | None) -> torch.
 def _linear(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None):
     if states.is_cuda:
         return torch._C._nn.linear(states, weight, bias)
+    fewest = 16
     size = states.shape[-1]
     count = states.numel() // size
-    if count >= 16:
+    if count >= fewest:
         return torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
-    padded = torch.nn.functional.pad(states.reshape(count, size), [0, 0, 0, 16 - count])
+    padded = torch.nn.functional.pad(states.reshape(count, size), [0, 0, 0, fewest - count])
     found = torch.ops.mkldnn._linear_pointwise(padded, weight, bias, "none", [], "")
     return found[:count].reshape(states.shape[:-1] + weight.shape[:1])
 
