@@ -25,7 +25,9 @@ def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.j
     """
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        traced = torch.jit.trace(module.eval(), example, check_trace=False, strict=False)
+        # Weights that want gradients would make every layer's output one that can't be written into.
+        frozen = module.eval().requires_grad_(False)
+        traced = torch.jit.trace(frozen, example, check_trace=False, strict=False)
     # Devices go before freezing, which would fold what is computed from them into constants of the CPU.
     graph = traced._c._get_method("forward").graph
     torch._C._jit_pass_inline(graph)

@@ -41,7 +41,7 @@ def _linear(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | Non
         return torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
     padded = torch.nn.functional.pad(states.reshape(count, size), [0, 0, 0, fewest - count])
     found = torch.ops.mkldnn._linear_pointwise(padded, weight, bias, "none", [], "")
-    return found[:count].reshape(states.shape[:-1] + weight.shape[:1])
+    return found[:count].clone().reshape(states.shape[:-1] + weight.shape[:1])
 
 
 def use_onednn(graph: torch._C.Graph) -> None:

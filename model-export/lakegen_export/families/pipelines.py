@@ -12,13 +12,13 @@ from .diffusion import (
 )
 
 PIPELINES: tuple[type[StableDiffusion] | type[Cascade], ...] = (
-    LatentUpscaler,
     StableDiffusion,
     StableDiffusionXl,
     StableDiffusion3,
     Sana,
     ControlNet,
     Upscaler,
+    LatentUpscaler,
     Unclip,
     DeepFloydIf,
 )
@@ -33,7 +33,8 @@ _PARTS = {
 def recognise(index: dict) -> str:
     """The name of the family that serves a pipeline by its `model_index.json`; ValueError where there is none."""
     kinds = {part: kind[1] for part, kind in index.items() if part in _PARTS and kind[1] is not None}
-    for family in PIPELINES:
+    # Those with a class of their own first: their parts are another family's.
+    for family in sorted(PIPELINES, key=lambda family: family.pipeline is None):
         if family.parts == kinds and family.pipeline in (None, index["_class_name"]):
             return family.name
     expected = " or ".join(f"{family.name} with {', '.join(family.parts)}" for family in PIPELINES)
