@@ -338,7 +338,18 @@ class StableDiffusion(Family):
         ]
 
 
-class StableDiffusionXl(StableDiffusion):
+class _WholeTexts(StableDiffusion):
+    """Its denoiser is given what `encode` makes of the texts: no projection of it is computed ahead."""
+
+    def text_graph(self, parts: Parts) -> torch.nn.Module:
+        encoders = [parts.text_encoder, parts.text_encoder_2]
+        return _Call(*filter(None, encoders), call=lambda ids: tuple(self.encode(parts, ids)))
+
+    def conditions_of(self, texts: Tensors) -> Tensors:
+        return texts
+
+
+class StableDiffusionXl(_WholeTexts):
     """Two text encoders, whose tokenizers must agree but for padding, and sizes.
 
     Every picture is asked for as if it had been of its own size, and not cropped, in training.
@@ -389,19 +400,13 @@ class StableDiffusionXl(StableDiffusion):
             return_dict=False,
         )[0]
 
-    def text_graph(self, parts: Parts) -> torch.nn.Module:
-        return _Call(parts.text_encoder, parts.text_encoder_2, call=lambda ids: tuple(self.encode(parts, ids)))
-
     def share(self, unet: UNet2DConditionModel) -> list[rewrites.Once]:
         """The embedding of the time depends on the text."""
         unet.conv_in = rewrites.Once(unet.conv_in)
         return [unet.conv_in]
 
-    def conditions_of(self, texts: Tensors) -> Tensors:
-        return texts
 
-
-class Transformer(StableDiffusion):
+class Transformer(_WholeTexts):
     """Its denoiser is a transformer over patches of the latents, without further inputs."""
 
     options: ClassVar[tuple[str, ...]] = ()
@@ -422,13 +427,6 @@ class Transformer(StableDiffusion):
 
     def share(self, unet: torch.nn.Module) -> list[rewrites.Once]:
         return []
-
-    def text_graph(self, parts: Parts) -> torch.nn.Module:
-        encoders = [parts.text_encoder, parts.text_encoder_2]
-        return _Call(*filter(None, encoders), call=lambda ids: tuple(self.encode(parts, ids)))
-
-    def conditions_of(self, texts: Tensors) -> Tensors:
-        return texts
 
 
 class StableDiffusion3(Transformer, StableDiffusionXl):
@@ -602,7 +600,7 @@ class Upscaler(StableDiffusion):
         return [golden.sine("low_resolution", (rows, 3, height, width)), golden.data("noise_level", levels)]
 
 
-class LatentUpscaler(StableDiffusion):
+class LatentUpscaler(_WholeTexts):
     """Makes pictures twice as large by way of their latents.
 
     The UNet is preconditioned (Karras et al. 2022, table 1) and predicts the picture; the graph makes noise of that,
@@ -666,14 +664,8 @@ class LatentUpscaler(StableDiffusion):
         # sample = latents / scale + sigma / scale * found, and noise = (scale * latents - sample) / sigma
         return (sigma * latents - found) / scale
 
-    def text_graph(self, parts: Parts) -> torch.nn.Module:
-        return _Call(parts.text_encoder, call=lambda ids: tuple(self.encode(parts, ids)))
-
     def share(self, unet: UNet2DConditionModel) -> list[rewrites.Once]:
         return []
-
-    def conditions_of(self, texts: Tensors) -> Tensors:
-        return texts
 
     def section(self):
         section = super().section()
