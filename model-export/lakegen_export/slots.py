@@ -24,10 +24,22 @@ What the caller may do:
 What the caller must do: slots of one row are distinct and in 0..P-1; the real tokens of a row come in order and
 without gaps; the buffer holds finite numbers from the start (zeros), since a masked NaN is still a NaN; a real token's
 position stays below the model's context (`generation.maxLength`). Positions of padding beyond the context are clamped.
+
+A *common prefix*: where all layers attend to all tokens before, in float32, a pack says `cache.commonPrefix`, and its
+`decoder` has three more inputs, so that rows which begin alike needn't each hold and read a copy of the beginning:
+
+    common_keys    [L, H, N, D]      keys of N tokens, as the decoder writes them into `cache`; on CPUs alone may N be
+    common_values  [L, H, D, N]      above 0
+    offset         int64 [B]         N for rows that follow the prefix, 0 for the others; the position of slot 0
+
+A row that follows the prefix holds the tokens behind it alone, from slot 0 on.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
@@ -55,10 +67,13 @@ class SlotCache(Cache):
         self.layers = []
 
     def update(self, key_states, value_states, layer_idx, *args, **kwargs):
-        return tuple(
+        stored = tuple(
             self._store(part, states)
             for part, states in zip(self.buffer[layer_idx], (key_states, value_states), strict=True)
         )
+        if CommonPrefix.current is not None:
+            CommonPrefix.current.stored = (layer_idx, *stored)
+        return stored
 
     def _store(self, part: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         heads, size = int(states.shape[1]), int(states.shape[3])
@@ -75,6 +90,38 @@ class SlotCache(Cache):
     def get_query_offset(self, layer_idx=0):
         """The slots themselves, which the functions that make masks here read."""
         return self.slots
+
+
+@dataclass
+class CommonPrefix:
+    """The inputs of that name while a model runs, and which of its layers have attended to them."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+    offset: torch.Tensor
+    layers: set[int] = field(default_factory=set)
+    stored: tuple[int, torch.Tensor, torch.Tensor] | None = None
+    """The layer that the cache was last asked for, and what it gave."""
+
+    current: ClassVar["CommonPrefix | None"] = None
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Within it, attention goes over the prefix too."""
+        CommonPrefix.current = self
+        try:
+            yield
+        finally:
+            CommonPrefix.current = None
+
+    def of(self, key: torch.Tensor, value: torch.Tensor) -> list[torch.Tensor] | None:
+        """Keys, values and offset for a layer that attends to these; None where they aren't as the cache has them."""
+        layer, *states = self.stored
+        sizes = {tuple(int(size) for size in states.shape[-3::2]) for states in (key, value, self.keys)}
+        if len(sizes) > 1 or states[0] is not key or states[1] is not value:
+            return None
+        self.layers.add(layer)
+        return [self.keys[layer], self.values[layer], self.offset]
 
 
 class Recorder(Cache):
@@ -189,8 +236,9 @@ def _slot_attention(
     if position_bias is not None:
         position_bias = position_bias.type_as(key)
     groups = getattr(module, "num_key_value_groups", 1)
-    if softcap is None and s_aux is None and position_bias is None and groups > 1:
-        return _grouped_attention(query, key, value, attention_mask, scaling, groups).to(query_type), None
+    common = None if CommonPrefix.current is None else CommonPrefix.current.of(key, value)
+    if softcap is None and s_aux is None and position_bias is None and (groups > 1 or common is not None):
+        return _grouped_attention(query, key, value, attention_mask, scaling, groups, common).to(query_type), None
     if softcap is None and s_aux is None:
         kwargs.pop("is_causal", None)
         output, _ = sdpa_attention_forward(
@@ -228,19 +276,64 @@ def _grouped_attention(
     mask: torch.Tensor | None,
     scaling: float | None,
     groups: int,
+    common: list[torch.Tensor] | None,
 ) -> torch.Tensor:
     """Query heads that share keys and values go as further queries of one head: [B, T, H, D].
 
     The whole cache would be copied for each of them at every step otherwise.
     """
-    output = torch.nn.functional.scaled_dot_product_attention(
-        query.unflatten(1, (-1, groups)).flatten(2, 3),
-        key,
-        value,
-        None if mask is None else mask.repeat(1, 1, groups, 1),
-        scale=scaling,
-    )
+    query = query.unflatten(1, (-1, groups)).flatten(2, 3)
+    mask = None if mask is None else mask.repeat(1, 1, groups, 1)
+    if common is None:
+        output = torch.nn.functional.scaled_dot_product_attention(query, key, value, mask, scale=scaling)
+    else:
+        output = _attend(query, key, value, mask, *common, scaling or query.shape[-1] ** -0.5)
     return output.unflatten(2, (groups, -1)).flatten(1, 2).transpose(1, 2)
+
+
+@torch.jit.script
+def _attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor,
+    common_keys: torch.Tensor,
+    common_values: torch.Tensor,
+    offset: torch.Tensor,
+    scale: float,
+):
+    """Attention over a common prefix and a row's own slots: [B, H, T, D] of bool mask [B, 1, T, P].
+
+    The prefix is read once for all rows. Softmax over both is the mean of the two outcomes, weighted by the sums of
+    their exponentials. A row's part of the prefix must not depend on the rows beside it: by oneDNN, see `linear`.
+    """
+    # A trace freezes what `size` gives, not what `numel` does.
+    if common_keys.numel() == 0:
+        return torch.nn.functional.scaled_dot_product_attention(query, key, value, mask, scale=scale)
+    unseen = torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, float("-inf"))
+    own, own_sum = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, 0.0, False, attn_mask=unseen, scale=scale
+    )
+    heads, size = query.size(1), query.size(3)
+    count = query.numel() // (heads * size)
+    fewest = 16
+    folded = query.transpose(0, 1).reshape(heads, -1, size) * scale
+    if count < fewest:
+        folded = torch.nn.functional.pad(folded, [0, 0, 0, fewest - count])
+    outputs, sums = [], []
+    for head in range(heads):
+        scores = torch.ops.mkldnn._linear_pointwise(folded[head], common_keys[head], None, "none", [], "")
+        largest = scores.amax(1, keepdim=True)
+        scores.sub_(largest).exp_()
+        total = scores.sum(1, keepdim=True)
+        output = torch.ops.mkldnn._linear_pointwise(scores, common_values[head], None, "none", [], "")
+        outputs.append(output.div_(total)[:count].reshape_as(own[:, head]))
+        sums.append(total.log_().add_(largest)[:count].reshape_as(own_sum[:, head]))
+    ahead = torch.stack(outputs, 1)
+    ahead_sum = torch.stack(sums, 1).masked_fill(offset[:, None, None] == 0, float("-inf"))
+    # A sigmoid, which itself would round by a number's place in memory.
+    weight = (own_sum - ahead_sum).exp_().add_(1).reciprocal_()
+    return torch.lerp(own, ahead, weight[..., None])
 
 
 def _experts(layer, hidden, top_k_index, top_k_weights):

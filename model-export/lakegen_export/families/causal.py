@@ -1,6 +1,8 @@
 """Causal language models: whatever `AutoModelForCausalLM` loads that keeps keys and values alone between tokens."""
 
+import contextlib
 import copy
+import functools
 import inspect
 import math
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from typing import ClassVar
 import torch
 from transformers import AutoModelForCausalLM
 
-from .. import half_weights, linear
+from .. import golden, half_weights, linear
 from .. import slots as slot
 from ..golden import Step
 from ..source import generation
@@ -19,7 +21,7 @@ from .decoding import CacheLayout, DecoderSession, example_inputs, kept, tokens
 
 
 class CausalDecoder(torch.nn.Module):
-    """(input_ids, slots, last, cache) -> logits; shapes in `lakegen_export.slots`."""
+    """(input_ids, slots, last, cache) -> logits, a common prefix after `cache` or not; shapes in `slots`."""
 
     def __init__(self, model, context: int):
         super().__init__()
@@ -31,15 +33,17 @@ class CausalDecoder(torch.nn.Module):
         # ALiBi counts the keys in a mask of ones; a bias that grows along the keys is the same for any first one.
         self.counts_mask = getattr(model.config, "alibi", False) or not self.has_positions
 
-    def forward(self, input_ids, slots, last, cache):
+    def forward(self, input_ids, slots, last, cache, *common):
         self.head.last = last
         options = {}
+        places = slots + common[2][:, None] if common else slots
         if self.has_positions:
-            options["position_ids"] = slot.positions(slots, 0, self.context) + self.first
+            options["position_ids"] = slot.positions(places, 0, self.context) + self.first
         if self.counts_mask:
             options["attention_mask"] = torch.ones_like(cache[0, 0, :, 0, :, 0], dtype=torch.int64)
         past = slot.SlotCache(cache, slots)
-        return self.model(input_ids=input_ids, past_key_values=past, use_cache=True, **options).logits[:, 0].float()
+        with slot.CommonPrefix(*common).used() if common else contextlib.nullcontext():
+            return self.model(input_ids=input_ids, past_key_values=past, use_cache=True, **options).logits[:, 0].float()
 
 
 WRITTEN = 32
@@ -86,20 +90,47 @@ class Causal(Family):
     def cache_shape(self, rows: int, slots: int) -> tuple[int, ...]:
         return self.layout.shape(rows, slots)
 
-    def graphs(self):
-        model = copy.deepcopy(self.reference).to(self.dtype)
+    @functools.cached_property
+    def takes_common_prefix(self) -> bool:
+        """Whether all layers attend to all tokens before, by a kind of attention that can go over a prefix first."""
+        decoder = CausalDecoder(self._copy(torch.float32), self.context)
+        config = self.reference.config
+        if not decoder.has_positions or decoder.counts_mask or traits.has_windows(config, self.context):
+            return False
+        keys, values, offset = (golden.tensor(value) for value in self.common_prefix(1))
+        prefix = slot.CommonPrefix(keys, values, offset)
+        with torch.no_grad(), prefix.used():
+            decoder(**example_inputs(self.cache_shape(1, 8), torch.float32))
+        return len(prefix.layers) == self.layout.layers
+
+    def common_prefix(self, rows: int) -> list[dict]:
+        """Inputs of the graph, without a token."""
+        layers, heads, size = self.layout.layers, self.layout.heads, self.layout.size
+        return [
+            golden.zeros("common_keys", torch.float32, (layers, heads, 0, size)),
+            golden.zeros("common_values", torch.float32, (layers, heads, size, 0)),
+            golden.zeros("offset", torch.int64, (rows,)),
+        ]
+
+    def _copy(self, dtype: torch.dtype):
+        model = copy.deepcopy(self.reference).to(dtype)
         slot.use(model)
         traits.prepare(model)
+        return model
+
+    def graphs(self):
+        model = self._copy(self.dtype)
         if self.weights is not None:
             linear.replace(model, half_weights.HalfLinear)
         elif self.dtype == torch.float32:
             linear.replace(model, linear.layer)
         example = example_inputs(self.cache_shape(2, 8), self.cache_dtype)
+        example |= {value["name"]: golden.tensor(value) for value in self._context(2)}
         return {"decoder": Graph(CausalDecoder(model, self.context), example)}
 
     def manifest(self):
         return {
-            "cache": self.layout.manifest(0),
+            "cache": self.layout.manifest(0) | ({"commonPrefix": True} if self._context(1) else {}),
             "generation": generation(self.reference.generation_config, self.context),
         }
 
@@ -107,7 +138,25 @@ class Causal(Family):
         return self.reference(torch.tensor([ids])).logits[0, -1]
 
     def session(self, rows: int, slots: int) -> DecoderSession:
-        return DecoderSession(self.logits, self.cache_shape(rows, slots), self.cache_dtype)
+        shape = self.cache_shape(rows, slots)
+        return DecoderSession(self.logits, shape, self.cache_dtype, context=self._context(rows))
+
+    def _context(self, rows: int) -> list[dict]:
+        return self.common_prefix(rows) if self.cache_dtype == torch.float32 and self.takes_common_prefix else []
+
+    def behind(self, prefix: list[int], follow: list[bool], slots: int) -> DecoderSession:
+        """A session whose rows, one for each of `follow`, go on from a common prefix or don't."""
+        with torch.no_grad():
+            layers = kept(self.reference(torch.tensor([prefix]), use_cache=True)).layers
+        keys = torch.cat([layer.keys for layer in layers])
+        values = torch.cat([layer.values for layer in layers]).transpose(2, 3)
+        offset = torch.tensor([len(prefix) * follows for follows in follow])
+        inputs = [golden.data(*v) for v in (("common_keys", keys), ("common_values", values), ("offset", offset))]
+
+        def logits(ids: list[int], row: int) -> torch.Tensor:
+            return self.logits([*prefix, *ids] if follow[row] else ids, row)
+
+        return DecoderSession(logits, self.cache_shape(len(follow), slots), self.cache_dtype, context=inputs)
 
     def sessions(self) -> list[list[Step]]:
         def ids(length: int, seed: int) -> list[int]:
@@ -123,6 +172,11 @@ class Causal(Family):
         for length in traits.windows(self.reference.config, self.context):
             long = self.session(1, length + 32).advance(ids(length, 1), shows="texts longer than its attention window")
             found.append(long.advance(ids(1, 2), shows="texts longer than its attention window"))
+        if self._context(1):
+            shows = "rows that follow a common prefix"
+            behind = self.behind(ids(19, 1), [True, False, True], 16)
+            behind.advance(ids(5, 2), ids(7, 3), ids(1, 4), shows=shows).advance(*[ids(1, 5)] * 3, shows=shows)
+            found.append(behind)
         return [session.steps for session in found]
 
     def agreement(self, graphs, prompts):
@@ -158,9 +212,11 @@ class Causal(Family):
         """The graph's logits [len(text), V] for each token of a text that follows a prompt."""
         logits, start = [], 0
         cache = torch.zeros(self.cache_shape(1, len(prompt) + len(text)), dtype=self.cache_dtype)
+        common = {value["name"]: golden.tensor(value) for value in self._context(1)}
         for new in [prompt, *([token] for token in text[:-1])]:
             ids, slots = torch.tensor([new]), torch.arange(start, start + len(new))[None]
             with torch.no_grad():
-                logits += decoder(input_ids=ids, slots=slots, last=torch.tensor([len(new) - 1]), cache=cache)
+                last = torch.tensor([len(new) - 1])
+                logits += decoder(input_ids=ids, slots=slots, last=last, cache=cache, **common)
             start += len(new)
         return torch.cat(logits)

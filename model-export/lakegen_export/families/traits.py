@@ -54,6 +54,17 @@ def without_cache(model: torch.nn.Module) -> dict:
 
 def windows(config: Any, context: int) -> list[int]:
     """Lengths of texts that reach past the windows of a model's attention, at most `context`."""
+    found = {value + 3 for value in _windows(config) if 12 <= value <= LONGEST_WINDOW}
+    return sorted(length for length in found if length < context)
+
+
+def has_windows(config: Any, context: int) -> bool:
+    """Whether a token may not see all tokens before it."""
+    kinds = getattr(config.get_text_config(), "layer_types", None) or ()
+    return any(value < context for value in _windows(config)) or any(kind != "full_attention" for kind in kinds)
+
+
+def _windows(config: Any) -> list[int]:
     config = config.get_text_config()
     names = (
         "sliding_window",
@@ -65,8 +76,7 @@ def windows(config: Any, context: int) -> list[int]:
     )
     values = [getattr(config, name, None) for name in names]
     values = [max(value) if isinstance(value, list | tuple) and value else value for value in values]
-    found = {value + 3 for value in values if isinstance(value, int) and 12 <= value <= LONGEST_WINDOW}
-    return sorted(length for length in found if length < context)
+    return [value for value in values if isinstance(value, int)]
 
 
 def use_whole_attention(reference: Any) -> None:

@@ -13,12 +13,15 @@ import io.lakegen.task.OptionValues;
 import io.lakegen.task.Steps;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
 import java.util.Objects;
+import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
+import java.util.stream.Collectors;
 
 /**
  * Decodes any number of prompts through one batch of slots: a sequence that ends leaves at once,
@@ -28,6 +31,11 @@ import java.util.concurrent.CancellationException;
  * <p>Prompts that begin alike share what the beginning costs: its keys and values are computed once
  * and copied into the slots of every row that joins (prefix caching; Kwon et al., vLLM, SOSP 2023,
  * 4.4). They are kept for later calls, and for other loops over the same model.
+ *
+ * <p>What all prompts of a job begin with isn't even copied: a step reads it once for all rows, and
+ * each row's slots hold what comes behind it (cascade inference; Ye et al., FlashInfer, MLSys
+ * 2025). It rounds otherwise than a copy, so only what the job's options decide is read so: whether
+ * a row follows it never depends on the rows beside it.
  *
  * <p>Thread-safe; every call of {@link #run} has its own slots, at most as many as the budget lets
  * it have. Out of memory lowers the budget for good, and the rows that were live go on from the
@@ -58,6 +66,7 @@ public final class DecodeLoop<C> {
   private final SlotSizes sizes;
   private final Budget budget;
   private final BudgetUnit unit;
+  private final long[] common;
 
   /** What the budget counts. */
   public enum BudgetUnit {
@@ -67,19 +76,31 @@ public final class DecodeLoop<C> {
     ROWS
   }
 
-  /**
-   * A loop over a loaded model.
-   *
-   * @param encoder makes the rows' contexts; {@link ContextEncoder#none} for causal models
-   * @param budget what the rows of one call may take together; a group that needs more alone is
-   *     decoded alone
-   */
+  /** A loop whose prompts need not begin alike. */
   public DecodeLoop(
       LoadedModel model,
       OptionValues options,
       ContextEncoder<C> encoder,
       Budget budget,
       BudgetUnit unit) {
+    this(model, options, encoder, budget, unit, new long[0]);
+  }
+
+  /**
+   * A loop over a loaded model.
+   *
+   * @param encoder makes the rows' contexts; {@link ContextEncoder#none} for causal models
+   * @param budget what the rows of one call may take together; a group that needs more alone is
+   *     decoded alone
+   * @param common tokens that prompts begin with whatever their rows hold; empty for none
+   */
+  public DecodeLoop(
+      LoadedModel model,
+      OptionValues options,
+      ContextEncoder<C> encoder,
+      Budget budget,
+      BudgetUnit unit,
+      long[] common) {
     this.model = model;
     this.encoder = encoder;
     this.budget = budget;
@@ -92,6 +113,11 @@ public final class DecodeLoop<C> {
                     new IllegalArgumentException(
                         "generation: missing (expected: a model that generates text)"));
     this.sizes = SlotSizes.of(model);
+    boolean reads =
+        spec.cache().orElseThrow().commonPrefix()
+            && !model.device().isGpu()
+            && encoder.seesTokensOnly();
+    this.common = reads ? common.clone() : new long[0];
     LogitsProcessors processors = new LogitsProcessors(options, generation);
     StoppingCriteria stopping =
         new StoppingCriteria(
@@ -119,14 +145,39 @@ public final class DecodeLoop<C> {
         groups.add(new Group(requests.get(i), i, sequence));
       }
     }
+    List<Group> followers = groups.stream().filter(this::follows).toList();
+    if (followers.isEmpty()) {
+      decode(groups);
+    } else {
+      PrefixStore store = PrefixStore.of(model);
+      PrefixStore.Kept kept = store.common(common, mostForPrefixes());
+      try {
+        followers.forEach(g -> g.common = kept);
+        decode(groups);
+      } finally {
+        store.release(kept);
+      }
+    }
+    List<List<DecodedSequence>> results = new ArrayList<>();
+    requests.forEach(r -> results.add(new ArrayList<>()));
+    groups.forEach(g -> results.get(g.number).addAll(g.finished));
+    return results;
+  }
+
+  private boolean follows(Group group) {
+    long[] tokens = group.request.tokens();
+    int length = common.length;
+    return length > 0
+        && tokens.length > length
+        && Arrays.equals(tokens, 0, length, common, 0, length);
+  }
+
+  private void decode(List<Group> groups) {
     if (unit == BudgetUnit.SLOTS && sizes.prefix() == 0 && encoder.seesTokensOnly()) {
-      SharedPrefix[] shared =
-          SharedPrefix.find(requests.stream().map(DecodeRequest::tokens).toList());
-      groups.forEach(
-          g -> {
-            g.sharing = true;
-            g.shared = shared[g.number];
-          });
+      groups.stream()
+          .collect(Collectors.partitioningBy(g -> g.common == null))
+          .values()
+          .forEach(DecodeLoop::findShared);
     }
     List<Group> byNeed = new ArrayList<>(groups);
     byNeed.sort(Comparator.comparingInt(this::need).reversed());
@@ -142,10 +193,23 @@ public final class DecodeLoop<C> {
       alike.add(group);
     }
     drain(alike, told);
-    List<List<DecodedSequence>> results = new ArrayList<>();
-    requests.forEach(r -> results.add(new ArrayList<>()));
-    groups.forEach(g -> results.get(g.number).addAll(g.finished));
-    return results;
+  }
+
+  /** Finds what prompts that follow the same common prefix, or none, share behind it. */
+  private static void findShared(List<Group> groups) {
+    List<List<Group>> byRequest =
+        List.copyOf(
+            groups.stream()
+                .collect(Collectors.groupingBy(g -> g.number, TreeMap::new, Collectors.toList()))
+                .values());
+    SharedPrefix[] shared =
+        SharedPrefix.find(byRequest.stream().map(same -> same.get(0).ownTokens()).toList());
+    for (int i = 0; i < shared.length; i++) {
+      for (Group group : byRequest.get(i)) {
+        group.sharing = true;
+        group.shared = shared[i];
+      }
+    }
   }
 
   /** Sequences that are done, and of the others the share of the tokens that they may have. */
@@ -160,7 +224,7 @@ public final class DecodeLoop<C> {
   }
 
   private int slotCapacity(Group group) {
-    int prompt = group.request.tokens().length;
+    int prompt = group.request.tokens().length - group.commonTokens();
     int last = prompt + group.request.maxNewTokens() - 1;
     // A row that starts again after out of memory is prefilled with all it has.
     return sizes.capacity(last, last);
@@ -188,7 +252,8 @@ public final class DecodeLoop<C> {
       long fit = (budget.current() - slotsForPrefixes(waiting)) / (rowCost * perGroup);
       int rows = (int) Math.max(1, Math.min(whole(fit), waiting.size())) * perGroup;
       List<Group> live = new ArrayList<>();
-      try (SlotBatch<C> batch = new SlotBatch<>(model, encoder, rows, slots, context)) {
+      try (SlotBatch<C> batch =
+          new SlotBatch<>(model, encoder, rows, slots, context, common(waiting))) {
         drain(waiting, live, batch, told);
       } catch (RuntimeException | OutOfMemoryError e) {
         boolean sharing = groups.stream().anyMatch(g -> g.sharing);
@@ -229,8 +294,10 @@ public final class DecodeLoop<C> {
 
   /** Slots that kept prefixes take while these groups are decoded. */
   private long slotsForPrefixes(Collection<Group> groups) {
+    PrefixStore.Kept read = common(groups);
+    long least = read == null ? 0 : read.slots();
     if (groups.stream().noneMatch(g -> g.sharing)) {
-      return 0;
+      return least;
     }
     long wanted =
         groups.stream()
@@ -239,7 +306,13 @@ public final class DecodeLoop<C> {
             .distinct()
             .mapToLong(p -> PrefixStore.slots(p.tokens()))
             .sum();
-    return Math.min(mostForPrefixes(), Math.max(wanted, PrefixStore.of(model).slots()));
+    long taken = Math.max(least + wanted, PrefixStore.of(model).slots());
+    return Math.max(least, Math.min(mostForPrefixes(), taken));
+  }
+
+  /** The prefix that some of the groups follow; null if none does. */
+  private static PrefixStore.Kept common(Collection<Group> groups) {
+    return groups.stream().map(g -> g.common).filter(Objects::nonNull).findAny().orElse(null);
   }
 
   private void drain(Deque<Group> waiting, List<Group> live, SlotBatch<C> batch, Runnable told) {
@@ -299,10 +372,10 @@ public final class DecodeLoop<C> {
     if (group.sharing) {
       PrefixStore store = PrefixStore.of(model);
       if (group.shared != null) {
-        store.keep(group.shared, mostForPrefixes());
+        store.keep(group.shared, group.common, mostForPrefixes());
       }
-      long[] prompt = group.request.tokens();
-      group.kept = store.longest(prompt, prompt.length - 1);
+      long[] own = group.ownTokens();
+      group.kept = store.longest(own, own.length - 1, group.common);
     }
   }
 

@@ -36,13 +36,16 @@ final class DecodeRow {
     /** Place of the sequence among those of its request; numbers its random stream. */
     final int sequence;
 
-    /** What the prompt shares with others of its call; null for nothing. */
+    /** What all prompts of the job begin with, if this one does; null for nothing. */
+    PrefixStore.Kept common;
+
+    /** What the prompt, behind that, shares with others of its call; null for nothing. */
     SharedPrefix shared;
 
     /** Whether kept prefixes may be used. */
     boolean sharing;
 
-    /** The prompt's beginning that is copied when the group joins; null for none. */
+    /** The beginning of its own tokens that is copied when the group joins; null for none. */
     PrefixStore.Kept kept;
 
     /** Beams, best first. */
@@ -58,6 +61,17 @@ final class DecodeRow {
       this.number = number;
       this.sequence = sequence;
       this.rows.add(new DecodeRow(this));
+    }
+
+    /** Tokens that the rows read from the common prefix: the first that they hold has slot 0. */
+    int commonTokens() {
+      return common == null ? 0 : common.length();
+    }
+
+    /** The prompt's tokens behind the common prefix. */
+    long[] ownTokens() {
+      long[] tokens = request.tokens();
+      return Arrays.copyOfRange(tokens, commonTokens(), tokens.length);
     }
   }
 
@@ -99,7 +113,7 @@ final class DecodeRow {
 
   /** Tokens that it has to compute when it joins. */
   int uncached() {
-    return size - 1 - keptTokens();
+    return size - 1 - group.commonTokens() - keptTokens();
   }
 
   long token(int position) {

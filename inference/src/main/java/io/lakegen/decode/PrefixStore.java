@@ -1,6 +1,6 @@
 package io.lakegen.decode;
 
-import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import io.lakegen.model.LoadedModel;
 import java.util.ArrayList;
@@ -12,8 +12,10 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Keys and values of prompts' shared beginnings, on a model's device, for all who decode with it.
- * What was not used for longest makes room for others. Closed with the model. Thread-safe.
+ * Keys and values of prompts' beginnings, on a model's device, for all who decode with it: those
+ * that are copied into the slots of the rows that share them, and common prefixes, which rows read
+ * where they are. What was not used for longest makes room for others. Closed with the model.
+ * Thread-safe.
  */
 final class PrefixStore {
   private static final Logger LOG = LoggerFactory.getLogger(PrefixStore.class);
@@ -28,16 +30,20 @@ final class PrefixStore {
   /** A beginning whose keys and values are kept, or are being computed. */
   static final class Kept {
     private final long[] tokens;
+    private final Kept common;
+    private final boolean isCommon;
     private final CountDownLatch settled = new CountDownLatch(1);
 
     /** Null until they are computed. */
-    private NDArray cache;
+    private NDList arrays;
 
     /** Who may be reading it; it is not closed before they have ended. */
     private int users;
 
-    private Kept(long[] tokens) {
+    private Kept(long[] tokens, Kept common, boolean isCommon) {
       this.tokens = tokens;
+      this.common = common;
+      this.isCommon = isCommon;
     }
 
     /** Tokens of it. */
@@ -45,12 +51,37 @@ final class PrefixStore {
       return tokens.length;
     }
 
-    /** {@code [layers, 2, 1, heads, slots, headDim]}, with at least {@link #length} slots. */
-    NDArray cache() {
-      return cache;
+    long[] tokens() {
+      return tokens;
     }
 
-    private int slots() {
+    /** Whether rows read it where it is. */
+    boolean isCommon() {
+      return isCommon;
+    }
+
+    /** The common prefix that it stands behind; null for none. */
+    Kept common() {
+      return common;
+    }
+
+    /**
+     * Of a common prefix keys {@code [layers, heads, length, headDim]} and values {@code [layers,
+     * heads, headDim, length]}; of another {@code [layers, 2, 1, heads, slots, headDim]}, with at
+     * least {@link #length} slots.
+     */
+    NDList arrays() {
+      return arrays;
+    }
+
+    private boolean is(Kept other) {
+      return isCommon == other.isCommon
+          && common == other.common
+          && Arrays.equals(tokens, other.tokens);
+    }
+
+    /** Slots of the budget that it takes. */
+    int slots() {
       return PrefixStore.slots(tokens);
     }
   }
@@ -78,45 +109,69 @@ final class PrefixStore {
    * Makes sure that a prefix is kept, or that there is no room for it. One thread computes it, the
    * others wait.
    *
+   * @param common what its tokens stand behind; null for nothing
    * @param most slots that the store may take
    * @throws ai.djl.engine.EngineException if the engine fails, out of memory included; the prefix
    *     is not kept then
    */
-  void keep(SharedPrefix prefix, long most) {
-    Kept found = find(prefix.tokens());
-    if (found == null) {
-      if (prefix.parent() != null) {
-        keep(prefix.parent(), most);
-      }
-      Kept mine = new Kept(prefix.tokens());
-      found = add(mine, most);
-      if (found == mine) {
-        compute(mine);
-      }
+  void keep(SharedPrefix prefix, Kept common, long most) {
+    Kept wanted = new Kept(prefix.tokens(), common, false);
+    if (prefix.parent() != null && !holds(wanted)) {
+      keep(prefix.parent(), common, most);
     }
-    if (found != null) {
+    release(hold(wanted, most));
+  }
+
+  /**
+   * A common prefix, computed if need be, for reading until it is {@linkplain #release released}.
+   *
+   * @param most slots that the store may take; what nobody uses makes room, and it is kept without
+   * @throws ai.djl.engine.EngineException if the engine fails, out of memory included
+   */
+  Kept common(long[] tokens, long most) {
+    Kept found;
+    do {
+      // Empty-handed only where another thread failed to compute it.
+      found = hold(new Kept(tokens, null, true), most);
+    } while (found == null);
+    return found;
+  }
+
+  /** Null without room, or if another thread failed to compute it. */
+  private Kept hold(Kept wanted, long most) {
+    Kept found = add(wanted, most);
+    if (found == wanted) {
+      compute(wanted);
+    } else if (found != null) {
       try {
         found.settled.await();
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
+        release(found);
         throw new CancellationException("decoding was stopped");
       }
+      if (found.arrays == null) {
+        return null;
+      }
     }
+    return found;
   }
 
-  private synchronized Kept find(long[] tokens) {
-    return all.stream().filter(k -> Arrays.equals(k.tokens, tokens)).findFirst().orElse(null);
+  private synchronized boolean holds(Kept wanted) {
+    return all.stream().anyMatch(wanted::is);
   }
 
   /** Adds an entry that the caller computes, or gives what another has added; null without room. */
   private synchronized Kept add(Kept mine, long most) {
-    Kept other = find(mine.tokens);
-    if (other != null) {
-      return other;
+    for (Kept other : all) {
+      if (other.is(mine)) {
+        other.users++;
+        return other;
+      }
     }
     long needed = mine.slots();
     long inUse = all.stream().filter(k -> k.users > 0).mapToLong(Kept::slots).sum();
-    if (inUse + needed > most) {
+    if (inUse + needed > most && !mine.isCommon) {
       return null;
     }
     for (int i = 0; i < all.size() && slots() + needed > most; ) {
@@ -134,17 +189,16 @@ final class PrefixStore {
   private void compute(Kept mine) {
     Kept start = null;
     try {
-      start = longest(mine.tokens, mine.tokens.length);
-      NDArray computed = SlotBatch.prefix(model, mine.tokens, start, manager());
+      start = mine.isCommon ? null : longest(mine.tokens, mine.tokens.length, mine.common);
+      NDList computed = SlotBatch.prefix(model, mine, start, manager());
       synchronized (this) {
-        mine.cache = computed;
+        mine.arrays = computed;
       }
       LOG.debug("{} tokens that prompts share are kept", mine.tokens.length);
     } finally {
       release(start);
       synchronized (this) {
-        mine.users--;
-        if (mine.cache == null) {
+        if (mine.arrays == null) {
           all.remove(mine);
         }
       }
@@ -163,12 +217,15 @@ final class PrefixStore {
    * The longest kept beginning of tokens, for reading until it is {@linkplain #release released}.
    *
    * @param limit tokens that it may have at most
+   * @param common what the tokens stand behind; null for nothing
    * @return null if there is none
    */
-  synchronized Kept longest(long[] tokens, int limit) {
+  synchronized Kept longest(long[] tokens, int limit, Kept common) {
     Kept best = null;
     for (Kept kept : all) {
-      if (kept.cache != null
+      if (kept.arrays != null
+          && !kept.isCommon
+          && kept.common == common
           && kept.length() <= limit
           && (best == null || kept.length() > best.length())
           && Arrays.equals(kept.tokens, 0, kept.length(), tokens, 0, kept.length())) {
@@ -183,7 +240,7 @@ final class PrefixStore {
     return best;
   }
 
-  /** Ends the use of what {@link #longest} gave; null is nothing. */
+  /** Ends the use of what {@link #longest} or {@link #common} gave; null is nothing. */
   synchronized void release(Kept kept) {
     if (kept != null) {
       kept.users--;
@@ -196,7 +253,7 @@ final class PrefixStore {
   }
 
   private void drop(Kept kept) {
-    kept.cache.close();
+    kept.arrays.close();
     all.remove(kept);
   }
 }

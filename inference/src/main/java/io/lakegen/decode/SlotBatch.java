@@ -45,6 +45,7 @@ final class SlotBatch<C> implements AutoCloseable {
   private final NDManager manager;
   private final NDArray cache;
   private final int prefix;
+  private final NDList common;
   private final int rowCapacity;
   private final int rowStep;
   private final int shortPrefill;
@@ -64,13 +65,15 @@ final class SlotBatch<C> implements AutoCloseable {
    * @param rowCapacity rows that may be live; on CPUs the buffer has up to three more
    * @param slotCapacity slots of a row, as {@link SlotSizes#capacity} gives them
    * @param contextCapacity longest context of a row
+   * @param common the prefix that rows may follow; null for none
    */
   SlotBatch(
       LoadedModel model,
       ContextEncoder<C> encoder,
       int rowCapacity,
       int slotCapacity,
-      int contextCapacity) {
+      int contextCapacity,
+      PrefixStore.Kept common) {
     this.decoder = model.graph("decoder");
     this.encoder = encoder;
     this.rowCapacity = rowCapacity;
@@ -91,6 +94,14 @@ final class SlotBatch<C> implements AutoCloseable {
           manager.zeros(
               new Shape(spec.layers(), 2, bufferRows, spec.heads(), slotCapacity, spec.headDim()),
               type);
+      this.common =
+          !spec.commonPrefix()
+              ? new NDList()
+              : common != null
+                  ? common.arrays()
+                  : new NDList(
+                      manager.zeros(new Shape(spec.layers(), spec.heads(), 0, spec.headDim())),
+                      manager.zeros(new Shape(spec.layers(), spec.heads(), spec.headDim(), 0)));
     } catch (RuntimeException e) {
       manager.close();
       throw e;
@@ -174,7 +185,7 @@ final class SlotBatch<C> implements AutoCloseable {
     for (DecodeRow row : rows) {
       PrefixStore.Kept wanted = row.group.kept;
       if (wanted != null && wanted != held[row.index]) {
-        NDArray kept = wanted.cache();
+        NDArray kept = wanted.arrays().head();
         try (NDArray used = view(kept.getManager(), kept, 0, 1, row.keptTokens())) {
           cache.set(slice(row.index, row.index + 1, row.keptTokens()), used);
         }
@@ -187,12 +198,15 @@ final class SlotBatch<C> implements AutoCloseable {
     }
     long[] ids = new long[rows.size() * length];
     long[] slots = new long[ids.length];
+    long[] offset = new long[rows.size()];
     int used = 0;
     for (int r = 0; r < rows.size(); r++) {
       DecodeRow row = rows.get(r);
       int start = row.keptTokens();
+      offset[r] = row.group.commonTokens();
       for (int t = 0; t < length; t++) {
-        ids[r * length + t] = start + t < row.cached ? row.token(start + t) : 0;
+        int token = row.group.commonTokens() + start + t;
+        ids[r * length + t] = token < row.cached ? row.token(token) : 0;
         slots[r * length + t] = prefix + start + (long) t;
       }
       used = Math.max(used, prefix + start + length);
@@ -200,28 +214,52 @@ final class SlotBatch<C> implements AutoCloseable {
     int from = rows.get(0).index;
     int to = from + rows.size();
     NDArray view = view(step, cache, from, to, sizes.view(used));
-    decode(ids, slots, new long[rows.size()], view, context(from, to, rows, step), step);
+    decode(ids, slots, offset, view, context(from, to, rows, step), step);
   }
 
   /**
    * Computes keys and values that rows can start from.
    *
+   * @param wanted whose tokens they are
    * @param start a beginning of the tokens that is kept already; null for none
-   * @return {@code [layers, 2, 1, heads, slots, headDim]}, owned by {@code owner}
+   * @return what {@link PrefixStore.Kept#arrays} says, owned by {@code owner}
    */
-  static NDArray prefix(LoadedModel model, long[] tokens, PrefixStore.Kept start, NDManager owner) {
+  static NDList prefix(
+      LoadedModel model, PrefixStore.Kept wanted, PrefixStore.Kept start, NDManager owner) {
+    PrefixStore.Kept common = wanted.common();
+    long[] before = common == null ? new long[0] : common.tokens();
+    long[] own = wanted.tokens();
     // A row's last token is left to the next step: one more than is wanted.
-    long[] oneMore = Arrays.copyOf(tokens, tokens.length + 1);
-    DecodeRow.Group group = new DecodeRow.Group(new DecodeRequest<>(oneMore, 1, 0, null), 0, 0);
+    long[] whole = Arrays.copyOf(before, before.length + own.length + 1);
+    System.arraycopy(own, 0, whole, before.length, own.length);
+    DecodeRow.Group group = new DecodeRow.Group(new DecodeRequest<>(whole, 1, 0, null), 0, 0);
+    group.common = common;
     group.kept = start;
-    int slots = SlotSizes.of(model).capacity(tokens.length, tokens.length);
-    try (SlotBatch<Object> batch = new SlotBatch<>(model, ContextEncoder.none(), 1, slots, 0);
+    int slots = SlotSizes.of(model).capacity(own.length, own.length);
+    try (SlotBatch<Object> batch =
+            new SlotBatch<>(model, ContextEncoder.none(), 1, slots, 0, common);
         NDManager step = model.newManager()) {
       batch.join(group.rows, step);
-      NDArray computed = view(step, batch.cache, 0, 1, PrefixStore.slots(tokens)).duplicate();
+      NDList computed =
+          wanted.isCommon()
+              ? batch.common(own.length, step)
+              : new NDList(view(step, batch.cache, 0, 1, wanted.slots()).duplicate());
       computed.attach(owner);
       return computed;
     }
+  }
+
+  /** Keys, and transposed values, of the first row's first tokens. */
+  private NDList common(int length, NDManager step) {
+    NDIndex index = new NDIndex().addAllDim().addIndices(0).addIndices(0).addAllDim();
+    NDArray keys = cache.get(step, index.addSliceDim(0, length)).duplicate();
+    index = new NDIndex().addAllDim().addIndices(1).addIndices(0).addAllDim();
+    NDArray found = cache.get(step, index.addSliceDim(0, length));
+    Shape s = found.getShape();
+    // A copy of a transposed view would keep its order in memory.
+    NDArray values = step.zeros(new Shape(s.get(0), s.get(1), s.get(3), s.get(2)));
+    values.set(new NDIndex(":"), found.transpose(0, 1, 3, 2));
+    return new NDList(keys, values);
   }
 
   /**
@@ -236,12 +274,14 @@ final class SlotBatch<C> implements AutoCloseable {
     int rows = Math.min(bufferRows, rounded(live.size()));
     long[] ids = new long[rows];
     long[] slots = new long[rows];
+    long[] offset = new long[rows];
     int used = prefix + 1;
     for (DecodeRow row : live) {
       ids[row.index] = row.token(row.cached);
-      slots[row.index] = prefix + (long) row.cached;
+      slots[row.index] = usedSlots(row);
+      offset[row.index] = row.group.commonTokens();
       row.cached++;
-      used = Math.max(used, prefix + row.cached);
+      used = Math.max(used, usedSlots(row));
     }
     for (int r = live.size(); r < rows; r++) {
       if (held[r] != null && prefix + held[r].length() >= used) {
@@ -250,19 +290,32 @@ final class SlotBatch<C> implements AutoCloseable {
       slots[r] = (long) prefix + (held[r] == null ? 0 : held[r].length());
     }
     NDArray view = view(step, cache, 0, rows, sizes.view(used));
-    NDArray logits = decode(ids, slots, new long[rows], view, context(0, rows, live, step), step);
+    NDArray logits = decode(ids, slots, offset, view, context(0, rows, live, step), step);
     return rows == live.size() ? logits : logits.get(new NDIndex().addSliceDim(0, live.size()));
+  }
+
+  /** The first slots of a row that hold something. */
+  private int usedSlots(DecodeRow row) {
+    return prefix + row.cached - row.group.commonTokens();
   }
 
   private int rounded(int rows) {
     return roundUp(rows, rows <= 8 ? rowStep : rows <= 32 ? 4 : 16);
   }
 
+  /**
+   * @param offset tokens of the common prefix that each row follows
+   */
   private NDArray decode(
-      long[] ids, long[] slots, long[] last, NDArray view, NDList context, NDManager step) {
-    Shape shape = new Shape(last.length, ids.length / last.length);
-    NDList inputs =
-        new NDList(step.create(ids, shape), step.create(slots, shape), step.create(last), view);
+      long[] ids, long[] slots, long[] offset, NDArray view, NDList context, NDManager step) {
+    int rows = offset.length;
+    Shape shape = new Shape(rows, ids.length / rows);
+    NDArray last = step.create(new long[rows]);
+    NDList inputs = new NDList(step.create(ids, shape), step.create(slots, shape), last, view);
+    if (!common.isEmpty()) {
+      inputs.addAll(common);
+      inputs.add(step.create(offset));
+    }
     inputs.addAll(context);
     NDArray logits = decoder.run(inputs).head();
     return logits.getDataType() == DataType.FLOAT32
@@ -357,7 +410,7 @@ final class SlotBatch<C> implements AutoCloseable {
   }
 
   private void copy(int from, DecodeRow to) {
-    copy(cache, from, to.index, prefix + to.cached);
+    copy(cache, from, to.index, usedSlots(to));
     held[to.index] = held[from];
     if (cross != null) {
       copy(cross, from, to.index, contextCapacity);

@@ -136,12 +136,13 @@ final class PackJson {
   }
 
   private static PackSpec.Cache cache(PackSection node) {
-    node.keys("layers", "heads", "headDim", "prefix");
+    node.keys("layers", "heads", "headDim", "prefix", "commonPrefix");
     return new PackSpec.Cache(
         node.positive("layers"),
         node.positive("heads"),
         node.positive("headDim"),
-        node.integer("prefix", 0, v -> v >= 0, "0 or more slots"));
+        node.integer("prefix", 0, v -> v >= 0, "0 or more slots"),
+        node.has("commonPrefix") && node.bool("commonPrefix"));
   }
 
   private static PackSpec.Generation generation(PackSection node) {

@@ -138,8 +138,10 @@ public record PackSpec(
    *
    * @param heads key/value heads
    * @param prefix slots that the encoder fills before the first token (GIT's visual tokens), else 0
+   * @param commonPrefix whether the decoder reads keys and values that all rows share from one
+   *     place
    */
-  public record Cache(int layers, int heads, int headDim, int prefix) {}
+  public record Cache(int layers, int heads, int headDim, int prefix, boolean commonPrefix) {}
 
   /**
    * Token ids that steer decoding.

@@ -8,6 +8,7 @@ import static io.lakegen.decode.DecodingOptions.TEMPERATURE;
 import static io.lakegen.decode.DecodingOptions.TOP_P;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
@@ -329,6 +330,52 @@ class DecodeLoopTest {
       }
     } finally {
       threads.shutdown();
+    }
+  }
+
+  /** A loop that reads the first 11 tokens of {@link #alike}'s template from one place. */
+  private static List<List<DecodedSequence>> decodeBehind(
+      OptionValues options, List<DecodeRequest<Long>> requests, long slots) {
+    return new DecodeLoop<>(
+            GPT2.model(),
+            options,
+            ContextEncoder.<Long>none(),
+            new Budget(slots * 64),
+            DecodeLoop.BudgetUnit.SLOTS,
+            new Random(5).longs(32, 3, 200).limit(11).toArray())
+        .run(requests);
+  }
+
+  @DisabledIfEnvironmentVariable(
+      named = "LAKEGEN_TEST_DEVICE",
+      matches = "gpu",
+      disabledReason = "a GPU's rows have copies")
+  @ParameterizedTest
+  @MethodSource("strategies")
+  void rowsThatFollowACommonPrefixNeverDependOnTheirNeighbours(OptionValues options) {
+    PrefixStore store = PrefixStore.of(GPT2.model());
+    store.clear();
+    List<DecodeRequest<Long>> requests = alike(90);
+    List<List<DecodedSequence>> copied = decode(options, requests, new Joins(), 64);
+    List<List<DecodedSequence>> expected = decodeBehind(options, requests, 64);
+    // Those that share 21 tokens more, of which 16 are kept, copy them beside what all read.
+    assertThat(store.slots()).isEqualTo(64);
+    // Partitions: a call for each, too small to share more.
+    store.clear();
+    assertBitwiseEqual(decodeBehind(options, requests.subList(0, 20), 64), expected.subList(0, 20));
+    assertBitwiseEqual(
+        decodeBehind(options, requests.subList(20, 40), 7), expected.subList(20, 40));
+    assertBitwiseEqual(
+        decodeBehind(options, requests.subList(40, 44), 1), expected.subList(40, 44));
+    assertThat(store.slots()).isEqualTo(32);
+    // It rounds otherwise than a copy, far below what any of these tokens hangs on.
+    for (int i = 0; i < copied.size(); i++) {
+      for (int s = 0; s < copied.get(i).size(); s++) {
+        DecodedSequence sequence = expected.get(i).get(s);
+        assertThat(sequence.tokens()).isEqualTo(copied.get(i).get(s).tokens());
+        assertThat(sequence.logProbability())
+            .isCloseTo(copied.get(i).get(s).logProbability(), within(1e-3));
+      }
     }
   }
 

@@ -96,7 +96,7 @@ class PackJsonTest {
     assertThat(spec.tokenizer().orElseThrow().chatTemplate()).contains("<user>{prompt}</user>");
     assertThat(spec.image())
         .contains(new PackSpec.Image(64, 32, List.of(0.0, 0.5, 1.0), List.of(1.0, 1.0, 0.25)));
-    assertThat(spec.cache()).contains(new PackSpec.Cache(2, 3, 4, 0));
+    assertThat(spec.cache()).contains(new PackSpec.Cache(2, 3, 4, 0, false));
     assertThat(spec.generation())
         .contains(
             new PackSpec.Generation(

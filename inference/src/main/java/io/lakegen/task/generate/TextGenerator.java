@@ -25,6 +25,7 @@ import java.io.IOException;
 import java.nio.LongBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.LongStream;
 
@@ -35,6 +36,13 @@ import java.util.stream.LongStream;
  */
 public final class TextGenerator
     implements Task<TextGenerator.PreparedPrompt, List<TextGenerator.GeneratedText>> {
+  /** Values that a tokenizer joins with what stands before them in different ways. */
+  private static final List<String> PROBES =
+      List.of("a", "The", "7", " b", "\n", ".", "(", "\"", "é", "中");
+
+  /** Below so many tokens, on two cores, a row's own copy is read as fast as a common prefix. */
+  private static final int MIN_COMMON = 256;
+
   private final LoadedModel model;
   private final PackSpec.Tokenizer tokenizer;
   private final PromptTemplate template;
@@ -97,7 +105,27 @@ public final class TextGenerator
             options,
             encoderDecoder ? new TextEncoder(model.graph("encoder")) : ContextEncoder.none(),
             budget,
-            DecodeLoop.BudgetUnit.SLOTS);
+            DecodeLoop.BudgetUnit.SLOTS,
+            encoderDecoder ? new long[0] : commonTokens());
+  }
+
+  /**
+   * What prompts begin with, whatever the columns hold: the tokens of examples, the template's
+   * first words and the chat template. A tokenizer may join the last of them with what follows.
+   * None where they are few.
+   */
+  private long[] commonTokens() {
+    long[] common = null;
+    for (String value : PROBES) {
+      long[] ids = encode(Collections.nCopies(template.columns().size(), value)).getIds();
+      int different = common == null ? -1 : Arrays.mismatch(common, ids);
+      if (common == null) {
+        common = ids;
+      } else if (different >= 0) {
+        common = Arrays.copyOf(common, different);
+      }
+    }
+    return common.length < MIN_COMMON ? new long[0] : common;
   }
 
   @Override
@@ -106,12 +134,15 @@ public final class TextGenerator
     for (String column : template.columns()) {
       values.add(row.text("{" + column + "}"));
     }
+    return new PreparedPrompt(fit(encode(values)), row.seed());
+  }
+
+  private Encoding encode(List<String> values) {
     String text = examples + template.fill(values);
     boolean chat = !options.get(NO_CHAT_TEMPLATE) && tokenizer.chatTemplate().isPresent();
     // The template spells the special tokens out.
     String prompt = chat ? tokenizer.chatTemplate().get().replace("{prompt}", text) : text;
-    Encoding encoding = model.encode(prompt.length(), t -> t.encode(prompt, !chat, true));
-    return new PreparedPrompt(fit(encoding), row.seed());
+    return model.encode(prompt.length(), t -> t.encode(prompt, !chat, true));
   }
 
   private long[] fit(Encoding encoding) throws RowException {
