@@ -1,6 +1,6 @@
 """The Python side of `./lakegen bench prefix`.
 
-    python prefix_transformers.py make FOLDER    SmolLM2-135M-Instruct, its pack, 64 prompts that share 1,000 tokens
+    python prefix_transformers.py make FOLDER    SmolLM2-135M-Instruct, its pack, 1,000 tokens of examples, 64 prompts
     python prefix_transformers.py time FOLDER NEW_TOKENS THREADS BATCH...
 
 `time` computes the keys and values of the shared tokens once, copies them by hand for every batch and lets
@@ -25,6 +25,7 @@ from transformers.utils import logging
 
 GGUF = "model.gguf"
 SHARED_TOKENS = 1000
+TEMPLATE = "Question: {prompt} Answer:"
 THINGS = """
 lake river bridge tower engine candle mirror violin garden harbour mountain library kitchen railway balloon
 compass pepper lantern blanket orchard meadow glacier desert island village market temple castle statue
@@ -49,14 +50,15 @@ def make(folder: Path) -> None:
         shutil.move(gguf, building / GGUF)
     export(Request(str(building / GGUF), building / "pack", licence="Apache-2.0"))
     tokenizer = AutoTokenizer.from_pretrained(building, gguf_file=GGUF)
-    shots, number = "", 0
+    examples, shots = [], ""
     while len(tokenizer(shots)["input_ids"]) < SHARED_TOKENS:
-        prompt, output = smollm2.EXAMPLES[number % len(smollm2.EXAMPLES)]
-        shots += f"Question {number + 1}: {prompt} Answer: {output}\n\n"
-        number += 1
-    prompts = [f"{shots}Question {number + 1}: What can one do with a {thing}? Answer:" for thing in THINGS]
-    lines = "".join(json.dumps({"id": i, "prompt": prompt}) + "\n" for i, prompt in enumerate(prompts))
-    (building / "prompts.jsonl").write_text(lines, encoding="utf-8")
+        prompt, output = smollm2.EXAMPLES[len(examples) % len(smollm2.EXAMPLES)]
+        examples.append({"prompt": prompt, "output": output})
+        shots += f"{TEMPLATE.format(prompt=prompt)} {output}\n\n"
+    asked = [f"What can one do with a {thing}?" for thing in THINGS]
+    rows = [{"id": i, "prompt": p, "text": shots + TEMPLATE.format(prompt=p)} for i, p in enumerate(asked)]
+    for name, lines in (("examples", examples), ("prompts", rows)):
+        (building / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     building.rename(folder)
 
 
@@ -66,7 +68,7 @@ def measure(folder: Path, new_tokens: int, threads: int, batches: list[int]) -> 
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=GGUF, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)
     lines = (folder / "prompts.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [tokenizer(json.loads(line)["prompt"])["input_ids"] for line in lines]
+    rows = [tokenizer(json.loads(line)["text"])["input_ids"] for line in lines]
     shared = common(rows)
 
     def prefix() -> DynamicCache:

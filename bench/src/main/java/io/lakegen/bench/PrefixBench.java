@@ -29,13 +29,15 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.classic.SparkSession;
 
 /**
- * Prompts that share 1,000 tokens: the generate job and its loop beside the same loop without
- * sharing, and beside {@code transformers.generate} that goes on from a cache computed before and
- * copied by hand. SmolLM2-135M-Instruct, float32, greedy, 64 prompts, 16 new tokens each, all cores
- * (see {@code bench/prefix_transformers.py}). {@code ./lakegen bench prefix}
+ * Prompts behind 1,000 tokens of examples: the generate job and its loop beside the same loop that
+ * isn't told of them and copies what it finds shared, one that shares nothing, and {@code
+ * transformers.generate} that goes on from a cache computed before and copied by hand.
+ * SmolLM2-135M-Instruct, float32, greedy, 64 prompts, 16 new tokens each, all cores (see {@code
+ * bench/prefix_transformers.py}). {@code ./lakegen bench prefix}
  */
 public final class PrefixBench {
   private static final int NEW_TOKENS = 16;
+  private static final String TEMPLATE = "Question: {prompt} Answer:";
 
   private static final OptionValues OPTIONS =
       OptionValues.NONE
@@ -71,20 +73,28 @@ public final class PrefixBench {
     Spent job = Spent.by(() -> lakegen(folder.resolve("prompts.jsonl"), "job"));
     ExecutorModels.close();
     List<DecodedSequence> shared;
+    List<DecodedSequence> copied;
     List<DecodedSequence> alone;
     Spent sharing;
+    Spent copying;
     Spent computing;
     List<String> texts = new ArrayList<>();
     try (LoadedModel model =
         LoadedModel.load(
             PackStore.ofNode().fetch(pack, new Configuration()), Device.cpu(), threads)) {
-      List<DecodeRequest<long[]>> requests = requests(model);
+      TextGenerator generator = generator(model);
+      List<DecodeRequest<long[]>> requests = requests(generator);
+      long[] common = generator.commonTokens();
+      long[] none = {};
+      ContextEncoder<long[]> tokens = ContextEncoder.none();
       List<List<DecodedSequence>> results = new ArrayList<>();
-      decode(model, requests.subList(0, 1), new Unshared());
-      sharing = Spent.by(() -> results.add(decode(model, requests, ContextEncoder.none())));
-      computing = Spent.by(() -> results.add(decode(model, requests, new Unshared())));
+      decode(model, requests.subList(0, 1), new Unshared(), none);
+      sharing = Spent.by(() -> results.add(decode(model, requests, tokens, common)));
+      copying = Spent.by(() -> results.add(decode(model, requests, tokens, none)));
+      computing = Spent.by(() -> results.add(decode(model, requests, new Unshared(), none)));
       shared = results.get(0);
-      alone = results.get(1);
+      copied = results.get(1);
+      alone = results.get(2);
       shared.forEach(s -> texts.add(model.tokenizer().decode(s.tokens(), true)));
     }
     JsonNode transformers =
@@ -101,11 +111,13 @@ public final class PrefixBench {
     report.figure("shared_tokens", transformers.path("shared").asInt());
     report.figure("job_rows_per_second", rows / job.seconds());
     report.figure("shared_rows_per_second", rows / sharing.seconds());
+    report.figure("copied_rows_per_second", rows / copying.seconds());
     report.figure("unshared_rows_per_second", rows / computing.seconds());
     report.figure("transformers_rows_per_second", rows / theirs);
     report.figure("transformers_batch", transformers.path("batch").asInt());
     report.figure("transformers_prefix_seconds", transformers.path("prefix_seconds").asDouble());
     report.figure("shared_over_unshared", computing.seconds() / sharing.seconds());
+    report.figure("copied_over_unshared", computing.seconds() / copying.seconds());
     report.figure("job_over_unshared", computing.seconds() / job.seconds());
     report.figure(
         "shared_over_unshared_cpu_seconds", computing.cpuSeconds() / sharing.cpuSeconds());
@@ -115,14 +127,21 @@ public final class PrefixBench {
         "shared_over_transformers_cpu_seconds",
         transformers.path("cpu_seconds").asDouble() / sharing.cpuSeconds());
     report.figure("rows_equal_to_unshared", equal(shared, ids(alone)));
+    report.figure("copied_rows_equal_to_unshared", equal(copied, ids(alone)));
     report.figure("rows_equal_to_transformers", equal(shared, ids(transformers.path("tokens"))));
     report.figure("job_rows_equal", equal(spark, texts));
     report.figure("peak_rss_mb", Report.memory("VmHWM"));
     report.print();
   }
 
-  private List<DecodeRequest<long[]>> requests(LoadedModel model) throws Exception {
-    TextGenerator generator = new Generate().open(model, OPTIONS, budget());
+  private TextGenerator generator(LoadedModel model) throws Exception {
+    String examples = Files.readString(folder.resolve("examples.jsonl"));
+    OptionValues options =
+        OPTIONS.with(Generate.TEMPLATE, TEMPLATE).with(Generate.EXAMPLES, examples);
+    return new Generate().open(model, options, budget());
+  }
+
+  private List<DecodeRequest<long[]>> requests(TextGenerator generator) throws Exception {
     List<DecodeRequest<long[]>> requests = new ArrayList<>();
     for (String line : Files.readAllLines(folder.resolve("prompts.jsonl"))) {
       String prompt = new ObjectMapper().readTree(line).path("prompt").asText();
@@ -138,8 +157,11 @@ public final class PrefixBench {
   }
 
   private static List<DecodedSequence> decode(
-      LoadedModel model, List<DecodeRequest<long[]>> requests, ContextEncoder<long[]> encoder) {
-    return new DecodeLoop<>(model, OPTIONS, encoder, budget(), DecodeLoop.BudgetUnit.SLOTS)
+      LoadedModel model,
+      List<DecodeRequest<long[]>> requests,
+      ContextEncoder<long[]> encoder,
+      long[] common) {
+    return new DecodeLoop<>(model, OPTIONS, encoder, budget(), DecodeLoop.BudgetUnit.SLOTS, common)
         .run(requests).stream().map(s -> s.get(0)).toList();
   }
 
@@ -166,6 +188,10 @@ public final class PrefixBench {
         "--output",
         outputs.resolve(output).toString(),
         "--no-chat-template",
+        "--template",
+        TEMPLATE,
+        "--examples",
+        folder.resolve("examples.jsonl").toString(),
         "--min-new-tokens",
         Integer.toString(NEW_TOKENS),
         "--max-new-tokens",

@@ -32,7 +32,7 @@ public record Generate() implements TaskDefinition {
               "The prompt, with input columns as {column}; {{ and }} are the braces.")
           .defaultsTo("the column alone");
 
-  static final Option<String> EXAMPLES =
+  public static final Option<String> EXAMPLES =
       Option.ofFile(
           "examples",
           "Few-shot examples, JSON lines with the template's columns and output: each is put"

@@ -68,7 +68,7 @@ class SmolLm2Test {
     assertEqual(expected.path("cases").path(0), "");
   }
 
-  /** Some 300 tokens before every prompt, with and without their keys and values shared. */
+  /** Some 300 tokens before every prompt: computed for each, copied, and read from one place. */
   @Test
   void tokensAfterSharedExamplesEqualTransformers() throws Exception {
     StringBuilder examples = new StringBuilder();
@@ -116,7 +116,10 @@ class SmolLm2Test {
                       step.create(ids, column),
                       step.create(slots, column),
                       step.create(new long[rows]),
-                      cache)
+                      cache,
+                      step.zeros(new Shape(spec.layers(), spec.heads(), 0, spec.headDim())),
+                      step.zeros(new Shape(spec.layers(), spec.heads(), spec.headDim(), 0)),
+                      step.create(new long[rows]))
                   .head();
           sum -= logits.logSoftmax(1).gather(step.create(next, column), 1).sum().getFloat();
         }
@@ -142,27 +145,35 @@ class SmolLm2Test {
       assertThat(ids).isEqualTo(Fixture.ids(greedy.path("prompts").path(i)));
       requests.add(new DecodeRequest<>(ids, newTokens, 0, ids));
     }
-    List<DecodedSequence> alone = decode(options, requests, new Unshared());
-    List<DecodedSequence> shared = decode(options, requests, ContextEncoder.none());
+    long[] none = {};
+    List<DecodedSequence> alone = decode(options, requests, new Unshared(), none);
+    List<DecodedSequence> copied = decode(options, requests, ContextEncoder.none(), none);
+    long[] common = generator.commonTokens();
+    assertThat(common.length > 0).isEqualTo(!examples.isEmpty());
+    List<DecodedSequence> shared = decode(options, requests, ContextEncoder.none(), common);
     for (int i = 0; i < requests.size(); i++) {
       String text = expected.path("texts").path(i).asText();
       long[] tokens = Fixture.ids(greedy.path("sequences").path(i).path(0));
       assertThat(alone.get(i).tokens()).as(text).isEqualTo(tokens);
+      assertThat(copied.get(i).tokens()).as(text).isEqualTo(tokens);
       assertThat(shared.get(i).tokens()).as(text).isEqualTo(tokens);
     }
     double most = 0;
     for (int i = 0; i < requests.size(); i++) {
       most =
-          Math.max(most, Math.abs(shared.get(i).logProbability() - alone.get(i).logProbability()));
+          Math.max(most, Math.abs(copied.get(i).logProbability() - alone.get(i).logProbability()));
     }
     assertThat(most).isZero();
   }
 
   private static List<DecodedSequence> decode(
-      OptionValues options, List<DecodeRequest<long[]>> requests, ContextEncoder<long[]> encoder) {
+      OptionValues options,
+      List<DecodeRequest<long[]>> requests,
+      ContextEncoder<long[]> encoder,
+      long[] common) {
     // Slots for some of the prompts: rows join while others are decoded.
     Budget budget = new Budget(4096);
-    return new DecodeLoop<>(model, options, encoder, budget, DecodeLoop.BudgetUnit.SLOTS)
+    return new DecodeLoop<>(model, options, encoder, budget, DecodeLoop.BudgetUnit.SLOTS, common)
         .run(requests).stream().map(s -> s.get(0)).toList();
   }
 
