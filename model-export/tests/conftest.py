@@ -137,6 +137,8 @@ class Pack:
         if task not in TASK_KINDS and self.spec["family"] in PICTURES:
             # What a denoiser is given differs from model to model; golden.json has it in Java's order.
             names = {entry["graph"]: [value["name"] for value in entry["inputs"]] for entry in self.golden["graphs"]}
+        if self.spec.get("cache", {}).get("commonPrefix"):
+            names = {**names, "decoder": [*names["decoder"], "common_keys", "common_values", "offset"]}
         self.graphs = {
             role: self._load(self.folder / file, names.get(role, ["image"]))
             for role, file in self.spec["graphs"].items()

@@ -9,8 +9,9 @@ from transformers import (
     VisionEncoderDecoderModel,
 )
 
-from fixtures import tiny
+from fixtures import architectures, tiny
 from lakegen_export import golden
+from lakegen_export.families.causal import Causal
 
 TEXT = ["gpt2", "llama", "mistral", "qwen2"]
 SEQ2SEQ = ["t5", "bart"]
@@ -93,6 +94,12 @@ class Batch:
             "last": torch.tensor(last),
             "cache": self.cache if view is None else self.cache[:, :, :, :, : self.subject.prefix + view],
         }
+        layout = self.subject.pack.spec["cache"]
+        if layout.get("commonPrefix"):
+            layers, heads, size = layout["layers"], layout["heads"], layout["headDim"]
+            inputs["common_keys"] = torch.zeros(layers, heads, 0, size)
+            inputs["common_values"] = torch.zeros(layers, heads, size, 0)
+            inputs["offset"] = torch.zeros(len(ids), dtype=torch.int64)
         if self.cross[0] is not None:
             longest = max(mask.shape[1] for _, mask in self.cross)
             inputs["cross"] = torch.cat(
@@ -205,3 +212,30 @@ def test_heads_that_share_keys_read_the_cache_where_it_is(exported):
     layout = subject.pack.spec["cache"]
     assert keys == [[2, layout["heads"], 8, layout["headDim"]]] * layout["layers"]
     assert subject.model.config.num_attention_heads > layout["heads"]
+
+
+TRIALS = {trial.name: trial for trial in architectures.trials() if trial.task == "text-generation"}
+
+
+@pytest.mark.parametrize(
+    ("name", "takes"),
+    [
+        ("gpt2", True),
+        ("llama", True),
+        ("mixtral", True),
+        pytest.param("ministral", False, id="a window"),
+        pytest.param("gemma3_text", False, id="windows in some layers"),
+        pytest.param("gpt_oss", False, id="sinks"),
+        pytest.param("gemma2", False, id="a soft cap"),
+        pytest.param("deepseek_v3", False, id="keys and values of two sizes"),
+        pytest.param("diffllama", False, id="values that aren't as they were kept"),
+        pytest.param("bloom", False, id="attention of its own"),
+    ],
+)
+def test_which_attention_takes_a_common_prefix(name, takes):
+    assert Causal(TRIALS[name].make(), torch.float32).takes_common_prefix is takes
+
+
+def test_a_pack_with_a_float16_cache_takes_no_common_prefix():
+    family = Causal(TRIALS["llama"].make(), torch.float16)
+    assert "commonPrefix" not in family.manifest()["cache"]
