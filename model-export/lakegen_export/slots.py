@@ -236,8 +236,9 @@ def _slot_attention(
     if position_bias is not None:
         position_bias = position_bias.type_as(key)
     groups = getattr(module, "num_key_value_groups", 1)
-    common = None if CommonPrefix.current is None else CommonPrefix.current.of(key, value)
-    if softcap is None and s_aux is None and position_bias is None and (groups > 1 or common is not None):
+    plain = softcap is None and s_aux is None and position_bias is None
+    common = CommonPrefix.current.of(key, value) if plain and CommonPrefix.current is not None else None
+    if common is not None or (plain and groups > 1):
         return _grouped_attention(query, key, value, attention_mask, scaling, groups, common).to(query_type), None
     if softcap is None and s_aux is None:
         kwargs.pop("is_causal", None)

@@ -97,14 +97,12 @@ class Causal(Family):
         config = self.reference.config
         if not decoder.has_positions or decoder.counts_mask or traits.has_windows(config, self.context):
             return False
-        keys, values, offset = (golden.tensor(value) for value in self.common_prefix(1))
-        prefix = slot.CommonPrefix(keys, values, offset)
+        prefix = slot.CommonPrefix(*map(golden.tensor, self._empty_prefix(1)))
         with torch.no_grad(), prefix.used():
             decoder(**example_inputs(self.cache_shape(1, 8), torch.float32))
         return len(prefix.layers) == self.layout.layers
 
-    def common_prefix(self, rows: int) -> list[dict]:
-        """Inputs of the graph, without a token."""
+    def _empty_prefix(self, rows: int) -> list[dict]:
         layers, heads, size = self.layout.layers, self.layout.heads, self.layout.size
         return [
             golden.zeros("common_keys", torch.float32, (layers, heads, 0, size)),
@@ -142,7 +140,8 @@ class Causal(Family):
         return DecoderSession(self.logits, shape, self.cache_dtype, context=self._context(rows))
 
     def _context(self, rows: int) -> list[dict]:
-        return self.common_prefix(rows) if self.cache_dtype == torch.float32 and self.takes_common_prefix else []
+        """Inputs of the graph after the cache, without a common prefix."""
+        return self._empty_prefix(rows) if self.cache_dtype == torch.float32 and self.takes_common_prefix else []
 
     def behind(self, prefix: list[int], follow: list[bool], slots: int) -> DecoderSession:
         """A session whose rows, one for each of `follow`, go on from a common prefix or don't."""

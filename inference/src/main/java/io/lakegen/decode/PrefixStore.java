@@ -163,11 +163,10 @@ final class PrefixStore {
 
   /** Adds an entry that the caller computes, or gives what another has added; null without room. */
   private synchronized Kept add(Kept mine, long most) {
-    for (Kept other : all) {
-      if (other.is(mine)) {
-        other.users++;
-        return other;
-      }
+    Kept same = all.stream().filter(mine::is).findFirst().orElse(null);
+    if (same != null) {
+      use(same);
+      return same;
     }
     long needed = mine.slots();
     long inUse = all.stream().filter(k -> k.users > 0).mapToLong(Kept::slots).sum();
@@ -233,11 +232,15 @@ final class PrefixStore {
       }
     }
     if (best != null) {
-      all.remove(best);
-      all.add(best);
-      best.users++;
+      use(best);
     }
     return best;
+  }
+
+  private void use(Kept kept) {
+    all.remove(kept);
+    all.add(kept);
+    kept.users++;
   }
 
   /** Ends the use of what {@link #longest} or {@link #common} gave; null is nothing. */
