@@ -70,14 +70,21 @@ def test_a_gguf_file_gives_the_logits_of_the_model_it_was_made_from(tmp_path):
 
     spec = json.loads((tmp_path / "pack" / "pack.json").read_text(encoding="utf-8"))
     assert spec["family"] == "llama"
-    assert spec["cache"] == {"layers": 2, "heads": 2, "headDim": 8, "prefix": 0}
+    assert spec["cache"] == {"layers": 2, "heads": 2, "headDim": 8, "prefix": 0, "commonPrefix": True}
     assert spec["generation"]["eos"] == [tiny.EOS]
     assert spec["source"] == {"id": "tiny.gguf", "revision": "local", "licence": "Apache-2.0"}
-    decoder = load(tmp_path / "pack" / "decoder.pt", ["input_ids", "slots", "last", "cache"])
+    names = ["input_ids", "slots", "last", "cache", "common_keys", "common_values", "offset"]
+    decoder = load(tmp_path / "pack" / "decoder.pt", names)
     ids = torch.tensor([[5, 90, 17, 300]])
     with torch.no_grad():
         logits = decoder(
-            input_ids=ids, slots=torch.arange(4)[None], last=torch.tensor([3]), cache=torch.zeros(2, 2, 1, 2, 6, 8)
+            input_ids=ids,
+            slots=torch.arange(4)[None],
+            last=torch.tensor([3]),
+            cache=torch.zeros(2, 2, 1, 2, 6, 8),
+            common_keys=torch.zeros(2, 2, 0, 8),
+            common_values=torch.zeros(2, 2, 8, 0),
+            offset=torch.tensor([0]),
         )[0]
         expected = model(ids).logits[:, -1]
     torch.testing.assert_close(logits, expected, rtol=0, atol=1e-4)

@@ -53,7 +53,7 @@ def test_bfloat16_is(exported):
 def test_a_graph_that_writes_badly_is_refused(source):
     family = Causal(Causal.load(source("llama")), torch.bfloat16)
 
-    def worse(input_ids, slots, last, cache):
+    def worse(**_inputs):
         return [torch.linspace(0, 9, family.vocabulary)[None]]
 
     with pytest.raises(ValueError, match=r"perplexity [\d.]+ times that of float32 \(expected: at most 1.05 times\)"):

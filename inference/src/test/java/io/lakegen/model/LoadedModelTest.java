@@ -36,7 +36,13 @@ class LoadedModelTest {
       NDArray last = manager.zeros(new Shape(rows), ai.djl.ndarray.types.DataType.INT64);
       NDArray buffer =
           manager.zeros(new Shape(cache.layers(), 2, rows, cache.heads(), 32, cache.headDim()));
-      return model.graph("decoder").run(ids, slots, last, buffer).head().toFloatArray();
+      NDArray keys = manager.zeros(new Shape(cache.layers(), cache.heads(), 0, cache.headDim()));
+      NDArray values = manager.zeros(new Shape(cache.layers(), cache.heads(), cache.headDim(), 0));
+      return model
+          .graph("decoder")
+          .run(ids, slots, last, buffer, keys, values, last)
+          .head()
+          .toFloatArray();
     }
   }
 
@@ -144,7 +150,13 @@ class LoadedModelTest {
                   }
                 });
         thread.setDaemon(true);
-        thread.setUncaughtExceptionHandler((t, e) -> {});
+        thread.setUncaughtExceptionHandler(
+            (t, e) -> {
+              if (busy.getCount() > 0) {
+                e.printStackTrace();
+                Runtime.getRuntime().halt(1);
+              }
+            });
         thread.start();
       }
       busy.await();
