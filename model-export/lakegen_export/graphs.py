@@ -9,6 +9,9 @@ import torch
 
 from . import linear
 
+ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError)
+"""What a model raises that can't be traced."""
+
 IN_PLACE = {f"aten::{name}" for name in ("add", "mul", "div", "gelu", "silu")}
 
 LAYERS = {f"aten::{name}" for name in ("linear", "_convolution", "matmul", "group_norm", "layer_norm")}

@@ -31,7 +31,7 @@ def layer(weight: torch.nn.Parameter, bias: torch.nn.Parameter | None) -> torch.
 
 
 @torch.jit.script
-def _linear(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None):
+def onednn(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None):
     if states.is_cuda:
         return torch._C._nn.linear(states, weight, bias)
     fewest = 16
@@ -49,7 +49,7 @@ def use_onednn(graph: torch._C.Graph) -> None:
     for node in graph.findAllNodes("aten::linear"):
         if node.inputsAt(0).type().scalarType() == "Float":
             with graph.insert_point_guard(node):
-                (output,) = graph.insertGraph(_linear.graph, list(node.inputs()))
+                (output,) = graph.insertGraph(onednn.graph, list(node.inputs()))
             output.setType(node.output().type())
             node.output().replaceAllUsesWith(output)
             node.destroy()

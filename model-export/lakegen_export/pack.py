@@ -99,7 +99,7 @@ def fidelity(family: Family, engine: str, out: Path, report: Callable[[str], Non
         start = time.monotonic()
         try:
             files[role], loaded[role] = _export(role, graph, engine, out)
-        except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
+        except graphs.ERRORS as error:
             raise _unfit(family, f"can't be traced for the {role} graph", error) from error
         report(f"{role}: {megabytes((out / files[role]).stat().st_size)}, {time.monotonic() - start:.1f} s")
     report("comparing the graphs with the reference")

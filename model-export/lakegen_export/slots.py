@@ -49,6 +49,8 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import eager_mask, sdpa_mask
 from transformers.modeling_utils import PreTrainedModel
 
+from . import linear
+
 ATTENTION = "lakegen_slots"
 EXPERTS = "lakegen_experts"
 
@@ -116,6 +118,8 @@ class CommonPrefix:
 
     def of(self, key: torch.Tensor, value: torch.Tensor) -> list[torch.Tensor] | None:
         """Keys, values and offset for a layer that attends to these; None where they aren't as the cache has them."""
+        if self.stored is None:
+            return None
         layer, *states = self.stored
         sizes = {tuple(int(size) for size in states.shape[-3::2]) for states in (key, value, self.keys)}
         if len(sizes) > 1 or states[0] is not key or states[1] is not value:
@@ -315,21 +319,17 @@ def _attend(
     own, own_sum = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
         query, key, value, 0.0, False, attn_mask=unseen, scale=scale
     )
-    heads, size = query.size(1), query.size(3)
-    count = query.numel() // (heads * size)
-    fewest = 16
-    folded = query.transpose(0, 1).reshape(heads, -1, size) * scale
-    if count < fewest:
-        folded = torch.nn.functional.pad(folded, [0, 0, 0, fewest - count])
+    heads = query.size(1)
+    folded = query.transpose(0, 1).reshape(heads, -1, query.size(3)) * scale
     outputs, sums = [], []
     for head in range(heads):
-        scores = torch.ops.mkldnn._linear_pointwise(folded[head], common_keys[head], None, "none", [], "")
+        scores = linear.onednn(folded[head], common_keys[head], None)
         largest = scores.amax(1, keepdim=True)
         scores.sub_(largest).exp_()
         total = scores.sum(1, keepdim=True)
-        output = torch.ops.mkldnn._linear_pointwise(scores, common_values[head], None, "none", [], "")
-        outputs.append(output.div_(total)[:count].reshape_as(own[:, head]))
-        sums.append(total.log_().add_(largest)[:count].reshape_as(own_sum[:, head]))
+        output = linear.onednn(scores, common_values[head], None)
+        outputs.append(output.div_(total).reshape_as(own[:, head]))
+        sums.append(total.log_().add_(largest).reshape_as(own_sum[:, head]))
     ahead = torch.stack(outputs, 1)
     ahead_sum = torch.stack(sums, 1).masked_fill(offset[:, None, None] == 0, float("-inf"))
     # A sigmoid, which itself would round by a number's place in memory.

@@ -286,6 +286,17 @@ def test_a_model_that_cannot_be_traced_is_refused_in_a_sentence(source, tmp_path
     assert not (tmp_path / "pack").exists()
 
 
+def test_a_model_that_fails_on_slots_is_refused_in_a_sentence(source, tmp_path, monkeypatch):
+    def fail(*_inputs, **_options):
+        raise IndexError("no place for a slot")
+
+    monkeypatch.setattr(causal.CausalDecoder, "forward", fail)
+    message = "GPT2LMHeadModel: can't be traced for the decoder graph: no place for a slot"
+    with pytest.raises(ValueError, match=message):
+        export(Request(str(source("gpt2")), tmp_path / "pack"), lambda line: None)
+    assert not (tmp_path / "pack").exists()
+
+
 def test_reduced_precision_beyond_its_tolerance_leaves_no_pack(tmp_path):
     model = tiny.gpt2(1)
     with torch.no_grad():

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from transformers import AutoModelForCausalLM
 
-from .. import golden, half_weights, linear
+from .. import golden, graphs, half_weights, linear
 from .. import slots as slot
 from ..golden import Step
 from ..source import generation
@@ -93,13 +93,17 @@ class Causal(Family):
     @functools.cached_property
     def takes_common_prefix(self) -> bool:
         """Whether all layers attend to all tokens before, by a kind of attention that can go over a prefix first."""
+        if traits.has_windows(self.reference.config, self.context):
+            return False
         decoder = CausalDecoder(self._copy(torch.float32), self.context)
-        config = self.reference.config
-        if not decoder.has_positions or decoder.counts_mask or traits.has_windows(config, self.context):
+        if not decoder.has_positions or decoder.counts_mask:
             return False
         prefix = slot.CommonPrefix(*map(golden.tensor, self._empty_prefix(1)))
-        with torch.no_grad(), prefix.used():
-            decoder(**example_inputs(self.cache_shape(1, 8), torch.float32))
+        try:
+            with torch.no_grad(), prefix.used():
+                decoder(**example_inputs(self.cache_shape(1, 8), torch.float32))
+        except graphs.ERRORS:
+            return False  # tracing it says why
         return len(prefix.layers) == self.layout.layers
 
     def _empty_prefix(self, rows: int) -> list[dict]:

@@ -113,10 +113,7 @@ public final class DecodeLoop<C> {
                     new IllegalArgumentException(
                         "generation: missing (expected: a model that generates text)"));
     this.sizes = SlotSizes.of(model);
-    boolean reads =
-        spec.cache().orElseThrow().commonPrefix()
-            && !model.device().isGpu()
-            && encoder.seesTokensOnly();
+    boolean reads = readsCommonPrefix(model) && encoder.seesTokensOnly();
     this.common = reads ? common.clone() : new long[0];
     LogitsProcessors processors = new LogitsProcessors(options, generation);
     StoppingCriteria stopping =
@@ -128,6 +125,11 @@ public final class DecodeLoop<C> {
         options.get(NUM_BEAMS) > 1
             ? new BeamSearch(options, processors, stopping, generation.eos().size())
             : new SequenceDecoding(options, processors, stopping);
+  }
+
+  /** Whether rows of a model that sees tokens only can read what prompts begin with where it is. */
+  public static boolean readsCommonPrefix(LoadedModel model) {
+    return model.pack().spec().cache().orElseThrow().commonPrefix() && !model.device().isGpu();
   }
 
   /**

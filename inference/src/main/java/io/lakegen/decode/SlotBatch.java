@@ -94,18 +94,20 @@ final class SlotBatch<C> implements AutoCloseable {
           manager.zeros(
               new Shape(spec.layers(), 2, bufferRows, spec.heads(), slotCapacity, spec.headDim()),
               type);
-      this.common =
-          !spec.commonPrefix()
-              ? new NDList()
-              : common != null
-                  ? common.arrays()
-                  : new NDList(
-                      manager.zeros(new Shape(spec.layers(), spec.heads(), 0, spec.headDim())),
-                      manager.zeros(new Shape(spec.layers(), spec.heads(), spec.headDim(), 0)));
+      this.common = common == null ? withoutCommonPrefix(spec) : common.arrays();
     } catch (RuntimeException e) {
       manager.close();
       throw e;
     }
+  }
+
+  /** The decoder's keys and values of no tokens; nothing where it has no such inputs. */
+  private NDList withoutCommonPrefix(PackSpec.Cache spec) {
+    return spec.commonPrefix()
+        ? new NDList(
+            manager.zeros(new Shape(spec.layers(), spec.heads(), 0, spec.headDim())),
+            manager.zeros(new Shape(spec.layers(), spec.heads(), spec.headDim(), 0)))
+        : new NDList();
   }
 
   /** A step computes a multiple of so many rows. */

@@ -212,10 +212,17 @@ class DecodeLoopTest {
     }
   }
 
+  /** The seed of {@link #alike}. */
+  private static final long ALIKE = 5;
+
+  private static long[] template(Random random) {
+    return random.longs(32, 3, 200).toArray();
+  }
+
   /** Prompts of up to 40 tokens: two families, one within the other, and loners; shuffled. */
   private static List<DecodeRequest<Long>> alike(int count) {
-    Random random = new Random(5);
-    long[] template = random.longs(32, 3, 200).toArray();
+    Random random = new Random(ALIKE);
+    long[] template = template(random);
     List<DecodeRequest<Long>> requests = new ArrayList<>();
     for (long i = 0; i < count; i++) {
       int shared = List.of(32, 17, 0).get((int) i % 3);
@@ -342,7 +349,7 @@ class DecodeLoopTest {
             ContextEncoder.<Long>none(),
             new Budget(slots * 64),
             DecodeLoop.BudgetUnit.SLOTS,
-            new Random(5).longs(32, 3, 200).limit(11).toArray())
+            Arrays.copyOf(template(new Random(ALIKE)), 11))
         .run(requests);
   }
 

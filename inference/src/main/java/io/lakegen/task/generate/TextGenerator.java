@@ -109,7 +109,7 @@ public final class TextGenerator
             encoderDecoder ? new TextEncoder(model.graph("encoder")) : ContextEncoder.none(),
             budget,
             DecodeLoop.BudgetUnit.SLOTS,
-            encoderDecoder ? new long[0] : commonTokens());
+            DecodeLoop.readsCommonPrefix(model) ? commonTokens() : new long[0]);
   }
 
   /**
@@ -118,17 +118,17 @@ public final class TextGenerator
    * None where they are few.
    */
   public long[] commonTokens() {
-    long[] common = null;
-    for (String value : PROBES) {
-      long[] ids = encode(Collections.nCopies(template.columns().size(), value)).getIds();
-      int different = common == null ? -1 : Arrays.mismatch(common, ids);
-      if (common == null) {
-        common = ids;
-      } else if (different >= 0) {
-        common = Arrays.copyOf(common, different);
-      }
-    }
+    long[] common =
+        PROBES.stream()
+            .map(value -> encode(Collections.nCopies(template.columns().size(), value)).getIds())
+            .reduce(TextGenerator::common)
+            .orElseThrow();
     return common.length < MIN_COMMON ? new long[0] : common;
+  }
+
+  private static long[] common(long[] a, long[] b) {
+    int different = Arrays.mismatch(a, b);
+    return different < 0 ? a : Arrays.copyOf(a, different);
   }
 
   @Override
