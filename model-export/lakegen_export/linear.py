@@ -44,10 +44,14 @@ def onednn(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     return found[:count].clone().reshape(states.shape[:-1] + weight.shape[:1])
 
 
-def use_onednn(graph: torch._C.Graph) -> None:
-    """Has oneDNN compute the linear layers of a traced graph that are of float32, where it runs on a CPU."""
+def use_onednn(graph: torch._C.Graph, weights: set[torch.dtype]) -> None:
+    """Has oneDNN compute the linear layers of a traced graph that are of float32, where it runs on a CPU.
+
+    `weights`: the dtypes of the model's. A trace says nothing of the values inside what was scripted before.
+    """
+    float32 = {"Float", None} if weights == {torch.float32} else {"Float"}
     for node in graph.findAllNodes("aten::linear"):
-        if node.inputsAt(0).type().scalarType() == "Float":
+        if node.inputsAt(0).type().scalarType() in float32:
             with graph.insert_point_guard(node):
                 (output,) = graph.insertGraph(onednn.graph, list(node.inputs()))
             output.setType(node.output().type())

@@ -100,3 +100,24 @@ def test_rows_come_out_of_a_layer_the_same_among_any_others(size):
     expected = graph(rows[None])[0]
     for count in (0, 1, 2, 5, 15, 16, 17, 31, 64, 100):
         assert torch.equal(graph(rows[:count].reshape(1, count, size))[0], expected[:count]), count
+
+
+class Around(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x)
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [(torch.float32, True), (torch.bfloat16, False)])
+def test_those_of_scripted_models_too(dtype, expected):
+    module = Around(torch.jit.script(Residual().to(dtype)))
+    graph = graphs.trace(module, (torch.randn(3, 6, dtype=dtype),))
+    assert bool(graph.graph.findAllNodes("mkldnn::_linear_pointwise")) == expected
+    x = torch.randn(5, 6, dtype=dtype)
+    with torch.no_grad():
+        assert graph(x).shape == module(x).shape
+        if expected:
+            assert torch.equal(graph(x)[:1], graph(x[:1]))
