@@ -36,9 +36,9 @@ def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.j
     torch._C._jit_pass_inline(graph)
     _follow_input_device(graph)
     _reuse_memory(graph)
-    linear.use_onednn(graph, {weight.dtype for weight in module.parameters()})
-    flat = torch._C._freeze_module(traced._c, preserveParameters=True)
-    return torch.jit._recursive.wrap_cpp_module(flat)
+    flat = torch.jit._recursive.wrap_cpp_module(torch._C._freeze_module(traced._c, preserveParameters=True))
+    linear.use_onednn(flat, {weight.dtype for weight in module.parameters()})
+    return flat
 
 
 def save(graph: torch.jit.ScriptModule, path: Path) -> None:

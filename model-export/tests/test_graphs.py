@@ -1,5 +1,7 @@
 """What tracing does to a graph besides recording it."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ def operators(graph: torch.jit.ScriptModule) -> list[str]:
     for node in graph.graph.nodes():
         if node.kind() == "prim::If":
             node = next(next(node.blocks()).nodes())
-        if node.kind().startswith("aten::"):
+        if node.kind().startswith("aten::") and node.kind() != "aten::__not__":
             found.append(node.kind().removeprefix("aten::"))
     return found
 
@@ -92,14 +94,90 @@ def test_cpus_compute_linear_layers_in_float32_by_onednn(dtype, expected):
     assert bool(graph.graph.findAllNodes("mkldnn::_linear_pointwise")) == expected
 
 
+@pytest.mark.parametrize("load", [True, False])
 @pytest.mark.parametrize("size", [32, 768])
-def test_rows_come_out_of_a_layer_the_same_among_any_others(size):
+def test_rows_come_out_of_a_layer_the_same_among_any_others(size, load, tmp_path):
     torch.manual_seed(1)
     graph = graphs.trace(torch.nn.Linear(size, 96), (torch.randn(2, 3, size),))
+    if load:
+        graph = loaded(graph, tmp_path)
     rows = torch.randn(130, size)
     expected = graph(rows[None])[0]
     for count in (0, 1, 2, 5, 15, 16, 17, 31, 64, 100):
         assert torch.equal(graph(rows[:count].reshape(1, count, size))[0], expected[:count]), count
+
+
+def loaded(graph: torch.jit.ScriptModule, folder: Path, device: str = "cpu") -> torch.jit.ScriptModule:
+    graphs.save(graph, folder / "graph.pt")
+    return torch.jit.load(folder / "graph.pt", map_location=device)
+
+
+class Tied(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(40, 32)
+        self.embedding.register_buffer("scale", torch.ones(1))
+        self.layer = torch.nn.Linear(32, 32)
+        self.head = torch.nn.Linear(32, 40, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, ids):
+        return self.head(self.layer(self.embedding(ids) * self.embedding.scale) + self.layer.bias)
+
+
+class Holder(torch.nn.Module):
+    """Holds a weight and a module."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(32, 32))
+        self.layer = torch.nn.Linear(32, 32)
+
+    def forward(self, ids):
+        return self.layer(torch.nn.functional.linear(torch.nn.functional.one_hot(ids, 32).float(), self.weight))
+
+
+class Single(torch.nn.Module):
+    """Holds a weight alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(32, 32))
+
+    def forward(self, ids):
+        return torch.nn.functional.linear(torch.nn.functional.one_hot(ids, 32).float(), self.weight)
+
+
+@pytest.mark.parametrize(
+    ("kind", "packed"),
+    [
+        (Tied, ["layer.packed", "layer.weight", "embedding.packed"]),
+        (Holder, ["layer.packed", "layer.weight"]),
+        (Single, ["packed", "weight"]),
+    ],
+)
+def test_loaded_graphs_hold_the_weights_of_layers_in_the_order_of_onednn(kind, packed, tmp_path):
+    torch.manual_seed(1)
+    module = kind().eval()
+    ids = torch.randint(32, (3, 7))
+    graph = loaded(graphs.trace(module, (ids[:2],)), tmp_path)
+    avx512 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    held = {name: value for part, of in graph.named_modules() for name, value in tensors(part, of)}
+    assert {name for name, value in held.items() if value.layout == torch._mkldnn} == set(packed if avx512 else [])
+    with torch.no_grad():
+        torch.testing.assert_close(graph(ids), module(ids))
+    size = sum(4 * weight.numel() for weight in module.parameters())
+    assert size < (tmp_path / "graph.pt").stat().st_size < size + 20_000, "each weight is there once"
+
+
+def tensors(path: str, module: torch.jit.ScriptModule) -> list[tuple[str, torch.Tensor]]:
+    names = [name for name in ("weight", "packed") if hasattr(module, name)]
+    return [(f"{path}.{name}".removeprefix("."), getattr(module, name)) for name in names]
+
+
+def test_on_other_devices_weights_stay_as_they_are(tmp_path):
+    graph = loaded(graphs.trace(Tied(), (torch.randint(40, (2, 7)),)), tmp_path, device="meta")
+    assert graph.layer.weight.layout == graph.layer.packed.layout == torch.strided
 
 
 class Around(torch.nn.Module):

@@ -60,8 +60,11 @@ def test_graphs_run_where_their_inputs_are(exported, name):
         entry = next(entry for entry in pack.golden["graphs"] if entry["graph"] == role)
         graph = torch.jit.load(str(pack.folder / file), map_location="cpu")
         for module in graph.modules():
-            for key, weight in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
-                module._c.setattr(key, weight.data.to("meta"))
+            tensors = dict([*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)])
+            if hasattr(module, "packed"):
+                tensors["packed"] = module.packed
+            for key, weight in tensors.items():
+                module._c.setattr(key, torch.empty(weight.shape, dtype=weight.dtype, device="meta"))
         inputs = [_meta(pack, value) for value in entry["inputs"]]
         with torch.no_grad():
             outputs = graph(*inputs)
