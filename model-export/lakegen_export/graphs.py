@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from . import linear
+from . import linear, sdpa
 
 ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError)
 """What a model raises that can't be traced."""
@@ -35,7 +35,9 @@ def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.j
     graph = traced._c._get_method("forward").graph
     torch._C._jit_pass_inline(graph)
     _follow_input_device(graph)
+    _remove_dropout(graph)
     _reuse_memory(graph)
+    sdpa.fill_up_keys(graph)
     flat = torch.jit._recursive.wrap_cpp_module(torch._C._freeze_module(traced._c, preserveParameters=True))
     linear.use_onednn(flat, {weight.dtype for weight in module.parameters()})
     return flat
@@ -82,6 +84,13 @@ def _follow_input_device(graph: torch._C.Graph) -> None:
         node.output().replaceAllUsesWith(device.output())
         node.destroy()
     graph.lint()
+
+
+def _remove_dropout(graph: torch._C.Graph) -> None:
+    """Outside training it hands its input on, and hides that nothing else reads it."""
+    for node in graph.findAllNodes("aten::dropout"):
+        node.output().replaceAllUsesWith(node.inputsAt(0))
+        node.destroy()
 
 
 def _reuse_memory(graph: torch._C.Graph) -> None:

@@ -52,6 +52,11 @@ class OfAConstant(Block):
         return (self.scale * 2) * self.layer.weight + x.sum()
 
 
+class Dropped(Block):
+    def forward(self, x):
+        return torch.nn.functional.dropout(self.layer(x), 0.5, self.training) + x
+
+
 class OtherType(Block):
     def forward(self, x):
         return self.layer(x) + x.double()
@@ -63,17 +68,18 @@ class OtherType(Block):
         (Residual, ["linear", "gelu_", "div_", "add_"]),
         # only the last operator may overwrite: silu's input is read again
         (ReadTwice, ["linear", "silu", "mul_"]),
+        (Dropped, ["linear", "add_"]),
         (Broadcast, ["slice", "linear", "add"]),
         (OtherType, ["linear", "to", "add"]),
     ],
 )
 def test_memory_that_nothing_else_reads_is_written_again(kind, expected):
     torch.manual_seed(1)
-    graph = graphs.trace(kind(), (torch.randn(3, 6),))
+    graph = graphs.trace(kind().eval(), (torch.randn(3, 6),))
     assert operators(graph) == expected
 
 
-@pytest.mark.parametrize("kind", [Residual, ReadTwice, Broadcast, OfAnInput, OfAConstant, OtherType])
+@pytest.mark.parametrize("kind", [Residual, ReadTwice, Broadcast, OfAnInput, OfAConstant, Dropped, OtherType])
 def test_graphs_answer_as_their_module_again_and_again(kind):
     torch.manual_seed(1)
     module = kind().eval()
@@ -199,3 +205,70 @@ def test_those_of_scripted_models_too(dtype, expected):
         assert graph(x).shape == module(x).shape
         if expected:
             assert torch.equal(graph(x)[:1], graph(x[:1]))
+
+
+class Attention(torch.nn.Module):
+    def __init__(self, form):
+        super().__init__()
+        self.form = form
+
+    def forward(self, query, key, value, keep):
+        mask = self.form(keep, query)
+        return self.attend(self.attend(query, key, value, mask), key, value, mask)
+
+    def attend(self, query, key, value, mask):
+        heads = [states.unflatten(2, (2, -1)).transpose(1, 2) for states in (query, key, value)]
+        found = torch.nn.functional.scaled_dot_product_attention(*heads, attn_mask=mask, scale=0.3)
+        return found.transpose(1, 2).flatten(2)
+
+
+class Cached(Attention):
+    def forward(self, query, key, value, cache):
+        return super().forward(query, key, value, cache)
+
+
+def by_key(keep, query):
+    return keep[:, None, None]
+
+
+def by_query(keep, query):
+    return keep[:, None, None].expand(-1, -1, query.shape[1], -1)
+
+
+def added(keep, query):
+    return torch.zeros(keep.shape, dtype=query.dtype).masked_fill(~keep, torch.finfo(query.dtype).min)[:, None, None]
+
+
+def of_rows(keep, query):
+    return keep[:, None, None, :1]
+
+
+def none(keep, query):
+    return None
+
+
+def attended(rows, queries, keys, dtype):
+    keep = torch.arange(keys) < torch.randint(1, keys + 1, (rows, 1))
+    return *(torch.randn(rows, n, 8, dtype=dtype) for n in (queries, keys, keys)), keep
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("form", [by_key, by_query, added, of_rows, none])
+def test_attention_to_any_number_of_keys_equals_the_modules(form, dtype):
+    torch.manual_seed(1)
+    module = Attention(form)
+    graph = graphs.trace(module, attended(2, 5, 7, dtype))
+    for keys in (1, 2, 15, 16, 17, 31, 32, 33, 100):
+        for queries in (1, keys):
+            inputs = attended(3, queries, keys, dtype)
+            with torch.no_grad():
+                # Values are of about 1.
+                torch.testing.assert_close(graph(*inputs), module(*inputs), rtol=0, atol=torch.finfo(dtype).eps * 10)
+
+
+@pytest.mark.parametrize(("kind", "form", "masks"), [(Attention, by_key, 1), (Attention, none, 0), (Cached, by_key, 0)])
+def test_encoders_fill_up_the_keys_where_they_have_a_mask(kind, form, masks):
+    graph = graphs.trace(kind(form), attended(2, 5, 7, torch.float32))
+    found = [node for node in graph.graph.findAllNodes("aten::masked_fill_")]
+    assert len(found) == masks
+    assert len(graph.graph.findAllNodes("aten::scaled_dot_product_attention")) == 2

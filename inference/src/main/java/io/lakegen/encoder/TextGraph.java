@@ -16,7 +16,9 @@ import java.util.List;
  */
 public final class TextGraph {
   /** libtorch keeps memory for every new shape; ONNX Runtime does not and is spared the padding. */
-  private static final int TORCH_LENGTH_STEP = 16;
+  private static final int TORCH_LENGTH_STEP = 4;
+
+  private static final int GPU_LENGTH_STEP = 16;
 
   private final LoadedModel model;
   private final Graph graph;
@@ -58,7 +60,8 @@ public final class TextGraph {
     this.inputNames = graph.inputNames().isEmpty() ? inputNames : graph.inputNames();
     PackSpec spec = model.pack().spec();
     this.maxLength = spec.tokenizer().orElseThrow().maxLength();
-    this.lengthStep = spec.engine() == PackSpec.EngineName.PyTorch ? TORCH_LENGTH_STEP : 1;
+    int torchStep = model.device().isGpu() ? GPU_LENGTH_STEP : TORCH_LENGTH_STEP;
+    this.lengthStep = spec.engine() == PackSpec.EngineName.PyTorch ? torchStep : 1;
   }
 
   /** Length of a row in the graph's input: that of its tokens, rounded up. */
