@@ -20,8 +20,10 @@ FRESH = LAYERS | IN_PLACE | {f"{name}_" for name in IN_PLACE}
 """Operators whose output is memory that nothing else reads."""
 
 
-def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
+def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...], decoder: bool = False) -> torch.jit.ScriptModule:
     """Traces `module` into one flat graph and takes the CPU that tracing baked in out of it.
+
+    A decoder's rows come out the same to the last bit among any others.
 
     Torch's own check of the trace is off: slot caches are written in place, so a second run differs.
     The exporter compares the saved graph with the reference on other shapes instead.
@@ -37,7 +39,8 @@ def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> torch.j
     _follow_input_device(graph)
     _remove_dropout(graph)
     _reuse_memory(graph)
-    sdpa.fill_up_keys(graph)
+    if not decoder:
+        sdpa.fill_up_keys(graph)
     flat = torch.jit._recursive.wrap_cpp_module(torch._C._freeze_module(traced._c, preserveParameters=True))
     linear.use_onednn(flat, {weight.dtype for weight in module.parameters()})
     return flat

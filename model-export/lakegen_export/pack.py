@@ -137,7 +137,7 @@ def _export(role: str, graph: Graph, engine: str, out: Path) -> tuple[str, Calla
     if engine == "OnnxRuntime":
         onnx_graphs.save(graph, out / f"{role}.onnx")
         return f"{role}.onnx", onnx_graphs.load(out / f"{role}.onnx")
-    traced = graphs.trace(graph.module, tuple(graph.example.values()))
+    traced = graphs.trace(graph.module, tuple(graph.example.values()), decoder="cache" in graph.example)
     return f"{role}.pt", _save(traced, out / f"{role}.pt", graph.example)
 
 

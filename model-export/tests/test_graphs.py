@@ -222,11 +222,6 @@ class Attention(torch.nn.Module):
         return found.transpose(1, 2).flatten(2)
 
 
-class Cached(Attention):
-    def forward(self, query, key, value, cache):
-        return super().forward(query, key, value, cache)
-
-
 def by_key(keep, query):
     return keep[:, None, None]
 
@@ -266,9 +261,10 @@ def test_attention_to_any_number_of_keys_equals_the_modules(form, dtype):
                 torch.testing.assert_close(graph(*inputs), module(*inputs), rtol=0, atol=torch.finfo(dtype).eps * 10)
 
 
-@pytest.mark.parametrize(("kind", "form", "masks"), [(Attention, by_key, 1), (Attention, none, 0), (Cached, by_key, 0)])
-def test_encoders_fill_up_the_keys_where_they_have_a_mask(kind, form, masks):
-    graph = graphs.trace(kind(form), attended(2, 5, 7, torch.float32))
-    found = [node for node in graph.graph.findAllNodes("aten::masked_fill_")]
-    assert len(found) == masks
+@pytest.mark.parametrize(
+    ("form", "decoder", "masks"), [(by_key, False, 1), (by_query, False, 1), (none, False, 0), (by_key, True, 0)]
+)
+def test_encoders_fill_up_the_keys_where_they_have_a_mask(form, decoder, masks):
+    graph = graphs.trace(Attention(form), attended(2, 5, 7, torch.float32), decoder)
+    assert len(graph.graph.findAllNodes("aten::masked_fill_")) == masks
     assert len(graph.graph.findAllNodes("aten::scaled_dot_product_attention")) == 2

@@ -49,6 +49,16 @@ def test_every_file_has_its_checksum(exported, name):
     assert set(pack.spec["graphs"].values()) <= set(files)
 
 
+@pytest.mark.parametrize(
+    ("name", "role", "expected"),
+    [("bert", "model", True), ("gpt2", "decoder", False), ("llama", "decoder", False), ("git", "decoder", False)],
+)
+def test_only_encoders_fill_up_the_keys_of_attention(exported, name, role, expected):
+    pack = exported(name)
+    graph = torch.jit.load(pack.folder / pack.spec["graphs"][role]).graph
+    assert bool(graph.findAllNodes("aten::remainder")) == expected
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_graphs_run_where_their_inputs_are(exported, name):
     """On the meta device any operation with a tensor of the CPU fails, as it would on a GPU."""
