@@ -217,8 +217,8 @@ class Attention(torch.nn.Module):
         return self.attend(self.attend(query, key, value, mask), key, value, mask)
 
     def attend(self, query, key, value, mask):
-        heads = [states.unflatten(2, (2, -1)).transpose(1, 2) for states in (query, key, value)]
-        found = torch.nn.functional.scaled_dot_product_attention(*heads, attn_mask=mask, scale=0.3)
+        heads = [states.unflatten(2, (-1, 4)).transpose(1, 2) for states in (query, key, value)]
+        found = torch.nn.functional.scaled_dot_product_attention(*heads, attn_mask=mask, scale=0.3, enable_gqa=True)
         return found.transpose(1, 2).flatten(2)
 
 
@@ -244,7 +244,11 @@ def none(keep, query):
 
 def attended(rows, queries, keys, dtype):
     keep = torch.arange(keys) < torch.randint(1, keys + 1, (rows, 1))
-    return *(torch.randn(rows, n, 8, dtype=dtype) for n in (queries, keys, keys)), keep
+    return (
+        torch.randn(rows, queries, 16, dtype=dtype),
+        *(torch.randn(rows, keys, 8, dtype=dtype) for _ in range(2)),
+        keep,
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
