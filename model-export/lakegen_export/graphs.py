@@ -23,7 +23,7 @@ FRESH = LAYERS | IN_PLACE | {f"{name}_" for name in IN_PLACE}
 def trace(module: torch.nn.Module, example: tuple[torch.Tensor, ...], decoder: bool = False) -> torch.jit.ScriptModule:
     """Traces `module` into one flat graph and takes the CPU that tracing baked in out of it.
 
-    A decoder's rows come out the same to the last bit among any others.
+    With `decoder`, nothing is done that would let a row come out otherwise, in its last bits, among other rows.
 
     Torch's own check of the trace is off: slot caches are written in place, so a second run differs.
     The exporter compares the saved graph with the reference on other shapes instead.

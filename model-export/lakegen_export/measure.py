@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import graphs, onnx_graphs, pack
+from . import onnx_graphs, pack
 from .families import Family, Graph
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _kinds(family: Family, request: "Request") -> list[tuple[str, torch.dtype]]:
 
 def _runner(graph: Graph, engine: str, file: Path) -> Callable[..., Any]:
     if engine == "PyTorch":
-        return graphs.trace(graph.module, tuple(graph.example.values()), decoder="cache" in graph.example)
+        return pack.trace(graph)
     run, names = onnx_graphs.load(file), list(graph.example)
     return lambda *inputs: run(**dict(zip(names, inputs, strict=True)))
 

@@ -137,8 +137,12 @@ def _export(role: str, graph: Graph, engine: str, out: Path) -> tuple[str, Calla
     if engine == "OnnxRuntime":
         onnx_graphs.save(graph, out / f"{role}.onnx")
         return f"{role}.onnx", onnx_graphs.load(out / f"{role}.onnx")
-    traced = graphs.trace(graph.module, tuple(graph.example.values()), decoder="cache" in graph.example)
-    return f"{role}.pt", _save(traced, out / f"{role}.pt", graph.example)
+    return f"{role}.pt", _save(trace(graph), out / f"{role}.pt", graph.example)
+
+
+def trace(graph: Graph) -> torch.jit.ScriptModule:
+    """The graph as a pack has it; decoders are told by their cache."""
+    return graphs.trace(graph.module, tuple(graph.example.values()), decoder="cache" in graph.example)
 
 
 def _save(module: torch.jit.ScriptModule, path: Path, names: Iterable[str]) -> Callable[..., list[torch.Tensor]]:
