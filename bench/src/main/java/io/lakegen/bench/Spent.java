@@ -17,6 +17,11 @@ record Spent(double seconds, double cpuSeconds) {
     return new Spent((System.nanoTime() - start) / 1e9, processorSeconds() - cpu);
   }
 
+  /** What so many times the work would take. */
+  Spent times(double count) {
+    return new Spent(seconds * count, cpuSeconds * count);
+  }
+
   /**
    * Seconds of all processors that this process has used: unlike the clock, it does not count what
    * other processes take.
