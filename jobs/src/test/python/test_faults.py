@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
-from conftest import ENVIRONMENT, PACK, ROOT, SPARK_HOME, TEXTS
+from conftest import ENVIRONMENT, LINES, PACK, ROOT, SPARK_HOME
 
 COPIES = 2
 
@@ -20,7 +20,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample texts several times over, equal rows and a few bad ones included."""
     folder = tmp_path_factory.mktemp("corpus")
     for copy in range(COPIES):
-        lines = TEXTS.read_text(encoding="utf-8").splitlines()
+        lines = LINES.copy()
         lines[copy] = "{broken"
         (folder / f"{copy}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
@@ -29,7 +29,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def submit(master: str, corpus: Path, output: Path, *conf: str) -> subprocess.Popen:
     settings = [word for setting in conf for word in ("--conf", setting)]
     memory = ["--driver-memory", "1g", "--executor-memory", "1g"]
-    options = ["--input", str(corpus), "--model", str(PACK), "--output", str(output), "--commit-every", "400"]
+    options = ["--input", str(corpus), "--model", str(PACK), "--output", str(output), "--commit-every", "120"]
     jar = str(ROOT / "jobs/target/lakegen-jobs.jar")
     return subprocess.Popen(
         [str(SPARK_HOME / "bin/spark-submit"), "--master", master, *memory, *settings, jar, "embed", *options],
@@ -64,15 +64,16 @@ def assert_every_row_once(corpus: Path, output: Path) -> None:
     assert sorted(path.name for path in (output / "_lakegen").iterdir() if not path.name.startswith(".")) == ["commits"]
 
 
-def executors() -> list[int]:
+def executors(workers: list[Path]) -> list[int]:
+    """The running executors of the workers with these folders; others on this machine are not the test's."""
     pids = []
     for entry in Path("/proc").iterdir():
         try:
             command = (entry / "cmdline").read_bytes().decode(errors="replace") if entry.name.isdigit() else ""
+            if "CoarseGrainedExecutorBackend" in command and set((entry / "cwd").readlink().parents) & set(workers):
+                pids.append(int(entry.name))
         except OSError:  # it has ended meanwhile
             continue
-        if "CoarseGrainedExecutorBackend" in command:
-            pids.append(int(entry.name))
     return pids
 
 
@@ -85,7 +86,7 @@ def test_killed_executors(cluster: tuple[str, list[Path]], corpus: Path, tmp_pat
     for kill in range(2):
         wait_for_commits(output, 1 + 2 * kill, process)
         time.sleep(moments.random())
-        running = executors()
+        running = executors(cluster[1])
         if running:
             os.kill(moments.choice(running), signal.SIGKILL)
     assert process.wait(300) == 0

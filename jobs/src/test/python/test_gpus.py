@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
-from conftest import ENVIRONMENT, PACK, ROOT, SPARK_HOME, TEXTS, daemon
+from conftest import ENVIRONMENT, LINES, PACK, ROOT, SPARK_HOME, daemon
 from test_faults import executors
 
 JAR = ROOT / "jobs/target/lakegen-jobs.jar"
 CLASSES = ROOT / "jobs/target/test-classes"
 STANDALONE = ROOT / "conf/spark-defaults-standalone.conf"
-LINES = TEXTS.read_text(encoding="utf-8").splitlines()[:600]
 
 pytestmark = pytest.mark.skipif(
     not (CLASSES / "io/lakegen/jobs/gpu").exists(), reason="the tests' classes are missing: ./mvnw test-compile"
@@ -172,7 +171,7 @@ def test_executors_of_one_gpu_that_are_lost(gpus: tuple, pretended: Path, tmp_pa
     commits = output / "_lakegen/commits"
     while process.poll() is None and not list(commits.glob("*.json.gz")):
         time.sleep(0.05)
-    lost = executors()
+    lost = executors([gpus[1]])
     for pid in lost:
         os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=300)

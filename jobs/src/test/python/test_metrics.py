@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from conftest import ENVIRONMENT, ROOT, SPARK_HOME, embed_options
+from conftest import ENVIRONMENT, LINES, ROOT, SPARK_HOME, embed_options
 
 PREFIX = "metrics_lakegen_driver_plugin_io_lakegen_spark_LakegenPlugin_total_"
 
@@ -30,7 +30,7 @@ def scrape(url: str) -> dict[str, float]:
     return {name: float(value) for name, value in found}
 
 
-def test_the_drivers_endpoint_sums_the_executors(cluster: tuple[str, list[Path]], tmp_path: Path) -> None:
+def test_the_drivers_endpoint_sums_the_executors(cluster: tuple[str, list[Path]], texts: Path, tmp_path: Path) -> None:
     port = free_port()
     sink = "spark.metrics.conf.*.sink.prometheusServlet"
     settings = {
@@ -46,7 +46,7 @@ def test_the_drivers_endpoint_sums_the_executors(cluster: tuple[str, list[Path]]
             *("--master", cluster[0], "--driver-memory", "1g", "--executor-memory", "1g"),
             *(word for name, value in settings.items() for word in ("--conf", f"{name}={value}")),
             ROOT / "jobs/target/lakegen-jobs.jar",
-            *embed_options(tmp_path / "out"),
+            *embed_options(texts, tmp_path / "out"),
         ],
         env=ENVIRONMENT,
     )
@@ -56,7 +56,7 @@ def test_the_drivers_endpoint_sums_the_executors(cluster: tuple[str, list[Path]]
         time.sleep(0.2)
     assert process.returncode == 0
     print(last)
-    assert 0 < last["rows"] <= 2_000
+    assert 0 < last["rows"] <= len(LINES)
     assert 1 <= last["model_loads"] <= 2
     assert last["fenced_devices"] == 0
     assert last["batches"] > 0

@@ -10,7 +10,7 @@ from conftest import ENVIRONMENT, PACK, ROOT, SPARK_HOME, embed_options, read_ru
 
 
 def test_cluster_output_equals_local_output(
-    cluster: tuple[str, list[Path]], local_run: pa.Table, tmp_path: Path
+    cluster: tuple[str, list[Path]], texts: Path, local_run: pa.Table, tmp_path: Path
 ) -> None:
     master, workers = cluster
     output = tmp_path / "out"
@@ -21,7 +21,7 @@ def test_cluster_output_equals_local_output(
             SPARK_HOME / "bin/spark-submit",
             *("--master", master, "--driver-memory", "1g", "--executor-memory", "1g"),
             ROOT / "jobs/target/lakegen-jobs.jar",
-            *embed_options(output),
+            *embed_options(texts, output),
         ],
         check=True,
         env=ENVIRONMENT,
@@ -52,9 +52,9 @@ def test_cluster_output_equals_local_output(
 
 
 def test_a_missing_pack_is_the_jobs_error_although_executors_miss_it_too(
-    cluster: tuple[str, list[Path]], tmp_path: Path
+    cluster: tuple[str, list[Path]], texts: Path, tmp_path: Path
 ) -> None:
-    options = embed_options(tmp_path / "out")
+    options = embed_options(texts, tmp_path / "out")
     missing = str(tmp_path / "missing")
     options[options.index(str(PACK))] = missing
     memory = ("--driver-memory", "1g", "--executor-memory", "1g")

@@ -54,8 +54,8 @@ def spark(folder: Path) -> Iterator[SparkSession]:
     os.environ.update(before[1])
 
 
-def test_ai_embed_gives_the_jobs_vectors(spark: SparkSession, local_run: pa.Table) -> None:
-    rows = spark.sql("SELECT id, ai_embed(text) AS vector FROM json.`sample-data/text/texts.jsonl`").collect()
+def test_ai_embed_gives_the_jobs_vectors(spark: SparkSession, texts: Path, local_run: pa.Table) -> None:
+    rows = spark.sql(f"SELECT id, ai_embed(text) AS vector FROM json.`{texts}`").collect()
     found = {row.id: row.vector for row in rows}
     expected = dict(zip(local_run["id"].to_pylist(), local_run["embedding"].to_pylist(), strict=True))
     assert len(rows) == len(expected)
