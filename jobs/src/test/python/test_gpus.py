@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
-from conftest import ENVIRONMENT, LINES, PACK, ROOT, SPARK_HOME, daemon
+from conftest import ENVIRONMENT, LINES, PACK, ROOT, SPARK_HOME, daemon, embed_options
 from test_faults import executors
 
 JAR = ROOT / "jobs/target/lakegen-jobs.jar"
@@ -103,20 +103,8 @@ def submit(gpus: tuple, jar: Path, output: Path, *command: str, **settings: str)
     )
 
 
-def embed(output: Path, commit_every: int) -> list[str]:
-    texts = output.with_suffix(".jsonl")
-    texts.write_text("\n".join(LINES) + "\n", encoding="utf-8")
-    options = [
-        "--input",
-        str(texts),
-        "--model",
-        str(PACK),
-        "--output",
-        str(output),
-        "--commit-every",
-        str(commit_every),
-    ]
-    return ["embed", *options, "--device", "gpu"]
+def embed(texts: Path, output: Path, commit_every: int) -> list[str]:
+    return [*embed_options(texts, output), "--commit-every", str(commit_every), "--device", "gpu"]
 
 
 def logs(work: Path, before: set[Path]) -> list[str]:
@@ -146,10 +134,10 @@ def assert_every_row_once(output: Path) -> None:
     assert sorted(ds.dataset(output, partitioning="hive").to_table(columns=["id"])["id"].to_pylist()) == expected
 
 
-def test_two_gpus_and_four_tasks_of_an_executor(gpus: tuple, pretended: Path, tmp_path: Path) -> None:
+def test_two_gpus_and_four_tasks_of_an_executor(gpus: tuple, pretended: Path, texts: Path, tmp_path: Path) -> None:
     before = set(gpus[1].glob("app-*"))
     amounts = {"spark_executor_resource_gpu_amount": "2", "spark_task_resource_gpu_amount": "0.5"}
-    process = submit(gpus, pretended, tmp_path / "out", *embed(tmp_path / "out", 2 * len(LINES)), **amounts)
+    process = submit(gpus, pretended, tmp_path / "out", *embed(texts, tmp_path / "out", 2 * len(LINES)), **amounts)
     process.communicate(timeout=300)
     assert process.returncode == 0
     assert_every_row_once(tmp_path / "out")
@@ -160,14 +148,14 @@ def test_two_gpus_and_four_tasks_of_an_executor(gpus: tuple, pretended: Path, tm
     assert most_at_once(log) == {"gpu(0)": 2, "gpu(1)": 2}
 
 
-def test_executors_of_one_gpu_that_are_lost(gpus: tuple, pretended: Path, tmp_path: Path) -> None:
+def test_executors_of_one_gpu_that_are_lost(gpus: tuple, pretended: Path, texts: Path, tmp_path: Path) -> None:
     if gpus[2] != ["0", "1"]:
         pytest.skip("what an address looks like makes no difference here, and two minutes")
     before = set(gpus[1].glob("app-*"))
     output = tmp_path / "out"
     # How many tasks share a GPU is left to Lakegen.
     amounts = {"spark_executor_cores": "2", "spark_executor_resource_gpu_amount": "1"}
-    process = submit(gpus, pretended, output, *embed(output, 120), **amounts)
+    process = submit(gpus, pretended, output, *embed(texts, output, 120), **amounts)
     commits = output / "_lakegen/commits"
     while process.poll() is None and not list(commits.glob("*.json.gz")):
         time.sleep(0.05)
