@@ -36,8 +36,9 @@ import org.slf4j.LoggerFactory;
  *
  * <p>A pack's folder is named after the digest of its {@code pack.json}, appears by one atomic
  * rename and is never changed after it. A file lock makes concurrent executors of a node fetch a
- * pack once; the digests of a pack that is already there are checked again at every {@link #fetch},
- * so a damaged copy is replaced rather than loaded. Thread-safe.
+ * pack once; a pack that is already there is checked again at every {@link #fetch}, so a damaged
+ * copy is replaced rather than loaded: by its digests at the first fetch of a JVM, and at further
+ * ones wherever the file system says that a file was touched since. Thread-safe.
  */
 public final class PackStore {
   private static final Logger LOG = LoggerFactory.getLogger(PackStore.class);
@@ -47,6 +48,9 @@ public final class PackStore {
    * exception, not a wait.
    */
   private static final Object JVM_LOCK = new Object();
+
+  /** Stamps of the folders whose digests this JVM has checked; guarded by the lock. */
+  private static final Map<Path, Map<String, String>> CHECKED = new HashMap<>();
 
   /** Exporters write a few kilobytes. */
   private static final int MOST_JSON_BYTES = 16 << 20;
@@ -116,7 +120,7 @@ public final class PackStore {
         // Taken before the digests: what is written to a file after that shows.
         stamps = PackFiles.stamps(folder, spec);
         if (!lock.isValid()
-            || !intact(folder, content, spec)
+            || !intact(folder, content, spec, stamps)
             || !complete(fs, source, folder, spec)) {
           download(uri, fs, source, content, spec, folder);
           stamps = PackFiles.stamps(folder, spec);
@@ -126,6 +130,7 @@ public final class PackStore {
           PackFiles.checkGraphs(folder, spec, problems);
           throwIfAny(uri, problems);
         }
+        CHECKED.put(folder, stamps);
       }
     }
     return new ModelPack(folder, spec, sha256, stamps);
@@ -243,7 +248,8 @@ public final class PackStore {
     }
   }
 
-  private boolean intact(Path folder, byte[] content, PackSpec spec) throws IOException {
+  private boolean intact(Path folder, byte[] content, PackSpec spec, Map<String, String> stamps)
+      throws IOException {
     if (!Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) {
       return false;
     }
@@ -255,10 +261,12 @@ public final class PackStore {
         return false;
       }
     }
+    Map<String, String> checked = CHECKED.getOrDefault(folder, Map.of());
     for (Map.Entry<String, String> file : spec.sha256().entrySet()) {
       Path path = folder.resolve(file.getKey());
       if (!Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS)
-          || !sha256(path).equals(file.getValue())) {
+          || (!stamps.get(file.getKey()).equals(checked.get(file.getKey()))
+              && !sha256(path).equals(file.getValue()))) {
         LOG.warn("{} is damaged: fetching the pack again", path);
         delete(folder);
         return false;

@@ -10,6 +10,7 @@ import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -151,6 +152,21 @@ class PackStoreTest {
     Files.writeString(pack.folder().resolve("pack.json"), "{}");
     assertWholeCopy(fetch());
     assertThat(CountingFileSystem.OPENED).containsEntry("model.pt", 4);
+  }
+
+  /** Digests are computed once a JVM; after that the file system tells what was touched. */
+  @Test
+  void aCopyOfTheSameSizeAndTimeIsReplacedIfItsContentIsAnother() throws Exception {
+    Path model = fetch().file("model.pt");
+    FileTime modified = Files.getLastModifiedTime(model);
+    byte[] content = Files.readAllBytes(model);
+    content[0] ^= 1;
+    // A file system's clock advances every few milliseconds.
+    Thread.sleep(50);
+    Files.write(model, content);
+    Files.setLastModifiedTime(model, modified);
+    assertWholeCopy(fetch());
+    assertThat(CountingFileSystem.OPENED).containsEntry("model.pt", 2);
   }
 
   /** Tokenizers and engines look for files beside their own. */
