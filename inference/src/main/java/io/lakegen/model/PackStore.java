@@ -38,7 +38,7 @@ import org.slf4j.LoggerFactory;
  * rename and is never changed after it. A file lock makes concurrent executors of a node fetch a
  * pack once; a pack that is already there is checked again at every {@link #fetch}, so a damaged
  * copy is replaced rather than loaded: by its digests at the first fetch of a JVM, and at further
- * ones wherever the file system says that a file was touched since. Thread-safe.
+ * ones if the file system says that a file was touched since. Thread-safe.
  */
 public final class PackStore {
   private static final Logger LOG = LoggerFactory.getLogger(PackStore.class);
@@ -261,12 +261,11 @@ public final class PackStore {
         return false;
       }
     }
-    Map<String, String> checked = CHECKED.getOrDefault(folder, Map.of());
+    boolean touched = !stamps.equals(CHECKED.get(folder));
     for (Map.Entry<String, String> file : spec.sha256().entrySet()) {
       Path path = folder.resolve(file.getKey());
       if (!Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS)
-          || (!stamps.get(file.getKey()).equals(checked.get(file.getKey()))
-              && !sha256(path).equals(file.getValue()))) {
+          || (touched && !sha256(path).equals(file.getValue()))) {
         LOG.warn("{} is damaged: fetching the pack again", path);
         delete(folder);
         return false;
