@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
-from conftest import ENVIRONMENT, LINES, PACK, ROOT, SPARK_HOME
+from conftest import ENVIRONMENT, LINES, ROOT, SPARK_HOME, embed_options
 
 COPIES = 2
 
@@ -20,7 +20,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample texts several times over, equal rows and a few bad ones included."""
     folder = tmp_path_factory.mktemp("corpus")
     for copy in range(COPIES):
-        lines = LINES.copy()
+        lines = LINES[:300]
         lines[copy] = "{broken"
         (folder / f"{copy}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
@@ -29,10 +29,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def submit(master: str, corpus: Path, output: Path, *conf: str) -> subprocess.Popen:
     settings = [word for setting in conf for word in ("--conf", setting)]
     memory = ["--driver-memory", "1g", "--executor-memory", "1g"]
-    options = ["--input", str(corpus), "--model", str(PACK), "--output", str(output), "--commit-every", "120"]
+    options = [*embed_options(corpus, output), "--commit-every", "60"]
     jar = str(ROOT / "jobs/target/lakegen-jobs.jar")
     return subprocess.Popen(
-        [str(SPARK_HOME / "bin/spark-submit"), "--master", master, *memory, *settings, jar, "embed", *options],
+        [str(SPARK_HOME / "bin/spark-submit"), "--master", master, *memory, *settings, jar, *options],
         env=ENVIRONMENT,
         start_new_session=True,
     )

@@ -104,7 +104,9 @@ def submit(gpus: tuple, jar: Path, output: Path, *command: str, **settings: str)
 
 
 def embed(texts: Path, output: Path, commit_every: int) -> list[str]:
-    return [*embed_options(texts, output), "--commit-every", str(commit_every), "--device", "gpu"]
+    # The budget of a GPU would be slow on the CPUs that pretend.
+    gpu = ["--device", "gpu", "--batch-budget", "1024"]
+    return [*embed_options(texts, output), "--commit-every", str(commit_every), *gpu]
 
 
 def logs(work: Path, before: set[Path]) -> list[str]:
@@ -155,7 +157,7 @@ def test_executors_of_one_gpu_that_are_lost(gpus: tuple, pretended: Path, texts:
     output = tmp_path / "out"
     # How many tasks share a GPU is left to Lakegen.
     amounts = {"spark_executor_cores": "2", "spark_executor_resource_gpu_amount": "1"}
-    process = submit(gpus, pretended, output, *embed(texts, output, 120), **amounts)
+    process = submit(gpus, pretended, output, *embed(texts, output, 240), **amounts)
     commits = output / "_lakegen/commits"
     while process.poll() is None and not list(commits.glob("*.json.gz")):
         time.sleep(0.05)

@@ -70,7 +70,6 @@ public final class S3Server implements AutoCloseable {
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Xmx512m",
-                "-XX:TieredStopAtLevel=1",
                 "-Dlogback.configurationFile=" + logging,
                 "-cp",
                 classPath + ":" + Path.of("target/test-classes").toAbsolutePath(),

@@ -54,7 +54,7 @@ class InputTableTest {
   private JobSpec spec(String table) {
     return JobSpec.of(new LengthTask())
         .with(JobOptions.INPUT_TABLE, table)
-        .with(JobOptions.MODEL, TestJobs.MINILM.toString())
+        .with(JobOptions.MODEL, LengthMain.PACK.toString())
         .with(JobOptions.OUTPUT, folder + "/out");
   }
 

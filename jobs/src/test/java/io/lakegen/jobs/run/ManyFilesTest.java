@@ -105,7 +105,7 @@ class ManyFilesTest {
         TestJobs.spark(),
         JobSpec.of(new LengthTask())
             .with(JobOptions.INPUT, List.of("counted:" + folder + "/in"))
-            .with(JobOptions.MODEL, TestJobs.MINILM.toString())
+            .with(JobOptions.MODEL, LengthMain.PACK.toString())
             .with(JobOptions.OUTPUT, folder + "/out"),
         System.err);
   }
