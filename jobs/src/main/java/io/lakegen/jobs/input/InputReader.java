@@ -7,7 +7,6 @@ import static org.apache.spark.sql.functions.expr;
 import static org.apache.spark.sql.functions.from_json;
 import static org.apache.spark.sql.functions.length;
 import static org.apache.spark.sql.functions.lit;
-import static org.apache.spark.sql.functions.spark_partition_id;
 import static org.apache.spark.sql.functions.struct;
 import static org.apache.spark.sql.functions.substring;
 import static org.apache.spark.sql.functions.trim;
@@ -166,11 +165,7 @@ public final class InputReader {
         format == InputFormat.parquet
             ? parquet(new StructType(), partitions)
             : rows(schema, partitions);
-    long[] counts = new long[partitions.size()];
-    for (Row row : rows.select(spark_partition_id().as("p")).groupBy("p").count().collectAsList()) {
-      counts[row.getInt(0)] = row.getLong(1);
-    }
-    return counts;
+    return Partitions.counts(rows);
   }
 
   private Dataset<Row> parquet(StructType schema, List<List<Address>> partitions) {

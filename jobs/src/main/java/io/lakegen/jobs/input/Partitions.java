@@ -2,12 +2,12 @@ package io.lakegen.jobs.input;
 
 import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.monotonically_increasing_id;
-import static org.apache.spark.sql.functions.spark_partition_id;
 
 import io.lakegen.spark.Cluster;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.List;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
@@ -112,10 +112,7 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
 
   /** The same for rows that come from elsewhere. */
   static Partitions of(SparkSession spark, Dataset<Row> rows, int minTaskRows) {
-    long[] counts =
-        rows.select(spark_partition_id().as("p")).groupBy("p").count().collectAsList().stream()
-            .mapToLong(c -> c.getLong(1))
-            .toArray();
+    long[] counts = counts(rows);
     int concurrentTasks = Cluster.concurrentTasks(spark.sparkContext());
     int wanted = wanted(concurrentTasks, sum(counts), minTaskRows);
     return spread(concurrentTasks, rows, counts, minTaskRows, wanted);
@@ -190,6 +187,21 @@ public record Partitions(Dataset<Row> rows, int concurrentTasks) {
             .sortWithinPartitions(POSITION)
             .drop(POSITION);
     return new Partitions(spread, concurrentTasks);
+  }
+
+  /** How many rows every partition has. No columns are read, and nothing is moved. */
+  static long[] counts(Dataset<Row> rows) {
+    return rows.select().toJavaRDD().mapPartitions(Partitions::count).collect().stream()
+        .mapToLong(count -> count)
+        .toArray();
+  }
+
+  private static Iterator<Long> count(Iterator<Row> part) {
+    long rows = 0;
+    for (; part.hasNext(); part.next()) {
+      rows++;
+    }
+    return List.of(rows).iterator();
   }
 
   private static long sum(long[] counts) {
