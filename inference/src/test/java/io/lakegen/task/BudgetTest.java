@@ -38,18 +38,26 @@ class BudgetTest {
   @Test
   void theDefaultStaysUnlessAnotherIsClearlyFaster() {
     Budget budget = UNIT.budget(Device.cpu());
-    run(budget, size -> size == 200 ? 1_000 : 990);
+    run(budget, size -> size == 200 ? 1_000 : 960);
     assertThat(budget.current()).isEqualTo(200);
   }
 
   @Test
   void candidatesTakeTurnsUpwardsAndDownwards() {
     List<Long> batches = run(UNIT.budget(Device.cpu()), size -> 100);
-    assertThat(batches.stream().mapToLong(size -> size).sum()).isEqualTo(5 * 3 * 800);
-    assertThat(batches.subList(0, 8 + 4 + 2 + 2 + 4 + 8))
-        .startsWith(100L, 100L)
-        .endsWith(100L, 100L)
-        .containsSubsequence(100L, 200L, 400L, 400L, 400L, 200L, 100L);
+    assertThat(batches.stream().mapToLong(size -> size).sum()).isEqualTo(5 * 3 * 400);
+    assertThat(batches.subList(0, 14))
+        .containsExactly(
+            100L, 100L, 100L, 100L, 200L, 200L, 400L, 400L, 200L, 200L, 100L, 100L, 100L, 100L);
+  }
+
+  @Test
+  void whatIsAlwaysSlowerThanTheLeaderGetsNoFurtherTurns() {
+    List<Long> batches = run(UNIT.budget(Device.cpu()), size -> size == 400 ? 120 : 100);
+    assertThat(batches).filteredOn(size -> size == 400).hasSize(3);
+    assertThat(batches.stream().mapToLong(size -> size).sum()).isEqualTo((5 + 5 + 3) * 400);
+    List<Long> clear = run(UNIT.budget(Device.cpu()), size -> size);
+    assertThat(clear.stream().mapToLong(size -> size).sum()).isEqualTo(3 * 3 * 400);
   }
 
   @Test
@@ -61,7 +69,7 @@ class BudgetTest {
         size -> {
           calls[0]++;
           // The first turns are slow, most of all the best one's; later the machine stops once.
-          return calls[0] <= 14 ? 10_000 : calls[0] == 29 ? 1_000_000 : size == 100 ? 80 : 100;
+          return calls[0] <= 7 ? 10_000 : calls[0] == 11 ? 1_000_000 : size == 100 ? 80 : 100;
         });
     assertThat(budget.current()).isEqualTo(100);
   }
