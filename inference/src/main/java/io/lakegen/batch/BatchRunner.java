@@ -26,12 +26,6 @@ import org.slf4j.LoggerFactory;
 final class BatchRunner<P, O> {
   private static final Logger LOG = LoggerFactory.getLogger(BatchRunner.class);
 
-  /**
-   * Share of the longest row's cost that a row must have to join a batch that is large enough
-   * already.
-   */
-  private static final double MIN_FILL = 0.9;
-
   /** Rows of a batch that a message names. */
   private static final int MOST_NAMES = 20;
 
@@ -124,11 +118,21 @@ final class BatchRunner<P, O> {
     // The longest rows go first, so that a batch that does not fit into memory is met early and
     // teaches the rest.
     rows.sort(Comparator.comparingInt((Row<P, O> s) -> s.cost).reversed());
+    int[] costs = rows.stream().mapToInt(row -> row.cost).toArray();
+    BatchCuts cuts = null;
     for (int from = 0; from < rows.size(); ) {
       long available = budget.current();
-      int to = batchEnd(rows, from, available);
-      boolean full =
-          !task.takesWholeWindows() && (to - from + 1L) * rows.get(from).cost > available;
+      int to;
+      boolean full = false;
+      if (task.takesWholeWindows()) {
+        to = (int) Math.min(rows.size(), (long) from + rowsAtOnce);
+      } else {
+        if (cuts == null || cuts.budget() != available) {
+          cuts = new BatchCuts(costs, from, available);
+        }
+        to = cuts.end(from);
+        full = (to - from + 1L) * costs[from] > available;
+      }
       // A row waits once at most: the window it came in waits with it.
       if (to == rows.size()
           && !full
@@ -140,26 +144,6 @@ final class BatchRunner<P, O> {
         from = to;
       }
     }
-  }
-
-  /**
-   * A batch takes rows until the budget is full. It ends earlier, once a quarter of the budget is
-   * used, where the next row is so much shorter than the first that it would be mostly padding.
-   */
-  private int batchEnd(List<Row<P, O>> rows, int from, long available) {
-    if (task.takesWholeWindows()) {
-      return (int) Math.min(rows.size(), (long) from + rowsAtOnce);
-    }
-    long first = rows.get(from).cost;
-    int to = from + 1;
-    while (to < rows.size() && (to - from + 1) * first <= available) {
-      boolean enough = (to - from) * first * 4 >= available;
-      if (enough && rows.get(to).cost < first * MIN_FILL) {
-        break;
-      }
-      to++;
-    }
-    return to;
   }
 
   /**

@@ -27,7 +27,7 @@ public abstract class TextEncoderTask<O> implements Task<TextEncoderTask.Tokens,
       new Budget.Unit(
           "tokens in a batch, padding counted", 512, 65_536, List.of(256L, 512L, 1_024L, 2_048L));
 
-  static final int WINDOW_ROWS = 4096;
+  static final int WINDOW_ROWS = 8192;
 
   static final int MIN_TASK_ROWS = 32;
 
