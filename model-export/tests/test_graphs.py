@@ -94,20 +94,21 @@ def test_graphs_answer_as_their_module_again_and_again(kind):
         assert torch.equal(x, before)
 
 
-@pytest.mark.parametrize(("dtype", "expected"), [(torch.float32, True), (torch.bfloat16, False)])
-def test_cpus_compute_linear_layers_in_float32_by_onednn(dtype, expected):
+@pytest.mark.parametrize(("dtype", "expected"), [(torch.float32, True), (torch.bfloat16, True), (torch.float16, False)])
+def test_cpus_compute_linear_layers_by_onednn(dtype, expected):
     graph = graphs.trace(Residual().to(dtype), (torch.randn(3, 6, dtype=dtype),))
     assert bool(graph.graph.findAllNodes("mkldnn::_linear_pointwise")) == expected
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("load", [True, False])
 @pytest.mark.parametrize("size", [32, 768])
-def test_rows_come_out_of_a_layer_the_same_among_any_others(size, load, tmp_path):
+def test_rows_come_out_of_a_layer_the_same_among_any_others(size, load, dtype, tmp_path):
     torch.manual_seed(1)
-    graph = graphs.trace(torch.nn.Linear(size, 96), (torch.randn(2, 3, size),))
+    graph = graphs.trace(torch.nn.Linear(size, 96, dtype=dtype), (torch.randn(2, 3, size, dtype=dtype),))
     if load:
         graph = loaded(graph, tmp_path)
-    rows = torch.randn(130, size)
+    rows = torch.randn(130, size, dtype=dtype)
     expected = graph(rows[None])[0]
     for count in (0, 1, 2, 5, 15, 16, 17, 31, 64, 100):
         assert torch.equal(graph(rows[:count].reshape(1, count, size))[0], expected[:count]), count
@@ -140,7 +141,9 @@ class Holder(torch.nn.Module):
         self.layer = torch.nn.Linear(32, 32)
 
     def forward(self, ids):
-        return self.layer(torch.nn.functional.linear(torch.nn.functional.one_hot(ids, 32).float(), self.weight))
+        return self.layer(
+            torch.nn.functional.linear(torch.nn.functional.one_hot(ids, 32).to(self.weight.dtype), self.weight)
+        )
 
 
 class Single(torch.nn.Module):
@@ -151,9 +154,10 @@ class Single(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.randn(32, 32))
 
     def forward(self, ids):
-        return torch.nn.functional.linear(torch.nn.functional.one_hot(ids, 32).float(), self.weight)
+        return torch.nn.functional.linear(torch.nn.functional.one_hot(ids, 32).to(self.weight.dtype), self.weight)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
     ("kind", "packed"),
     [
@@ -162,9 +166,9 @@ class Single(torch.nn.Module):
         (Single, ["packed", "weight"]),
     ],
 )
-def test_loaded_graphs_hold_the_weights_of_layers_in_the_order_of_onednn(kind, packed, tmp_path):
+def test_loaded_graphs_hold_the_weights_of_layers_in_the_order_of_onednn(kind, packed, dtype, tmp_path):
     torch.manual_seed(1)
-    module = kind().eval()
+    module = kind().eval().to(dtype)
     ids = torch.randint(32, (3, 7))
     graph = loaded(graphs.trace(module, (ids[:2],)), tmp_path)
     avx512 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -172,7 +176,7 @@ def test_loaded_graphs_hold_the_weights_of_layers_in_the_order_of_onednn(kind, p
     assert {name for name, value in held.items() if value.layout == torch._mkldnn} == set(packed if avx512 else [])
     with torch.no_grad():
         torch.testing.assert_close(graph(ids), module(ids))
-    size = sum(4 * weight.numel() for weight in module.parameters())
+    size = sum(weight.nbytes for weight in module.parameters())
     assert size < (tmp_path / "graph.pt").stat().st_size < size + 20_000, "each weight is there once"
 
 
@@ -195,7 +199,7 @@ class Around(torch.nn.Module):
         return self.model(x)
 
 
-@pytest.mark.parametrize(("dtype", "expected"), [(torch.float32, True), (torch.bfloat16, False)])
+@pytest.mark.parametrize(("dtype", "expected"), [(torch.float32, True), (torch.bfloat16, True), (torch.float16, False)])
 def test_those_of_scripted_models_too(dtype, expected):
     module = Around(torch.jit.script(Residual().to(dtype)))
     graph = graphs.trace(module, (torch.randn(3, 6, dtype=dtype),))
