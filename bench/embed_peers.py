@@ -4,9 +4,9 @@
     python embed_peers.py time FOLDER PACK CORPUS THREADS
 
 `make` also quantises the ONNX file in the two ways of onnxruntime.quantization, for OpenVINO: activations scaled as
-they come, or once, by sample texts. `time` embeds a part of the texts with sentence-transformers and with OpenVINO in
-every precision that they have, sorted by length as both recommend, and prints rows per second without loading,
-compiling or a first round that warms up.
+they come, or once, by sample texts. `time` reads a precision a line and answers with a line of JSON: the rows per
+second of sentence-transformers and of OpenVINO on a part of the texts, sorted by length as both recommend, without
+loading, compiling or a first round that warms up.
 """
 
 import itertools
@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "model-export"))
@@ -177,36 +178,51 @@ class OpenVino:
 def measure(folder: Path, pack: Path, corpus: Path, threads: int) -> None:
     torch.set_num_threads(threads)
     texts = [json.loads(line)["text"] for line in corpus.read_text(encoding="utf-8").splitlines()][::PART]
-    figures: dict[str, float] = {}
+    transformer = Transformer(str(folder / "model"), max_seq_length=MAX_LENGTH)
+    model = SentenceTransformer(modules=[transformer, Pooling(384, "mean"), Normalize()], device="cpu")
+    tokenizer = tokenizer_of(pack)
+    file, int8 = only(pack, "*.onnx"), sorted(folder.glob("int8-*.onnx"))
     reference: list[np.ndarray] = []
+    known: dict[str, dict[str, Callable]] = {}
+    # Closing a model of OpenVINO holds Python's lock while it waits for threads that may want it: they stay to the end.
+    opened: list[OpenVino] = []
 
-    def best(name: str, runs) -> None:
-        """The fastest of those that answer as the first run of all does; no figure where none does."""
-        for speed, found in (rate(run, texts) for run in runs):
+    def transformers(dtype: str, batch: int) -> Callable:
+        def run(some: list[str]) -> np.ndarray:
+            model.to(getattr(torch, dtype))
+            return model.encode(some, batch_size=batch, show_progress_bar=False)
+
+        return run
+
+    def best(name: str, runs: list[Callable]) -> Callable | None:
+        """The fastest of those that answer as the first run of all does."""
+        speeds = {}
+        for run in runs:
+            speed, found = rate(run, texts)
             if not reference:
                 reference.append(np.asarray(found, np.float32))
             cosine = float((np.asarray(found, np.float32) * reference[0]).sum(1).mean())
-            if cosine < LEAST_COSINE:
+            if cosine >= LEAST_COSINE:
+                speeds[run] = speed
+            else:
                 print(f"{name}: mean cosine {cosine} (expected: at least {LEAST_COSINE}): left out", file=sys.stderr)
-            elif speed > figures.get(name, 0):
-                figures[name], figures[f"{name}_cosine"] = speed, cosine
+        return max(speeds, key=speeds.get, default=None)
 
-    transformer = Transformer(str(folder / "model"), max_seq_length=MAX_LENGTH)
-    model = SentenceTransformer(modules=[transformer, Pooling(384, "mean"), Normalize()], device="cpu")
-    for dtype in ("float32", "bfloat16"):
-        model.to(getattr(torch, dtype))
-        encode = [lambda some, n=n: model.encode(some, batch_size=n, show_progress_bar=False) for n in BATCHES]
-        best(f"sentence_transformers_{dtype}", encode)
-    tokenizer = tokenizer_of(pack)
-    file, int8 = only(pack, "*.onnx"), sorted(folder.glob("int8-*.onnx"))
-    # Closing a model holds Python's lock while it waits for threads that may want it: they stay open to the end.
-    kept: list[OpenVino] = []
-    for name, files, precision in (("float32", [file], "f32"), ("bfloat16", [file], "bf16"), ("int8", int8, "f32")):
+    def contenders(dtype: str) -> dict[str, Callable]:
+        files, precision = {"float32": ([file], "f32"), "bfloat16": ([file], "bf16"), "int8": (int8, "f32")}[dtype]
         kinds = itertools.product(files, BUDGETS)
-        opened = [OpenVino(file, tokenizer, precision, threads, budget) for file, budget in kinds]
-        best(f"openvino_{name}", opened)
-        kept += opened
-    print(json.dumps(figures), flush=True)
+        opened.extend(OpenVino(file, tokenizer, precision, threads, budget) for file, budget in kinds)
+        runs = {"openvino": opened[-len(files) * len(BUDGETS) :]}
+        if dtype != "int8":
+            runs = {"sentence_transformers": [transformers(dtype, batch) for batch in BATCHES]} | runs
+        found = {name: best(f"{name}_{dtype}", some) for name, some in runs.items()}
+        return {name: run for name, run in found.items() if run}
+
+    for line in sys.stdin:
+        dtype = line.strip()
+        if dtype not in known:
+            known[dtype] = contenders(dtype)
+        print(json.dumps({name: rate(run, texts)[0] for name, run in known[dtype].items()}), flush=True)
     os._exit(0)
 
 
