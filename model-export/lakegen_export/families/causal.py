@@ -124,7 +124,7 @@ class Causal(Family):
         model = self._copy(self.dtype)
         if self.weights is not None:
             linear.replace(model, half_weights.HalfLinear)
-        elif self.dtype == torch.float32:
+        elif self.dtype in (torch.float32, torch.bfloat16):
             linear.replace(model, linear.layer)
         example = example_inputs(self.cache_shape(2, 8), self.cache_dtype)
         example |= {value["name"]: golden.tensor(value) for value in self._context(2)}
