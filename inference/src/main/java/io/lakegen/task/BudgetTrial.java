@@ -2,13 +2,14 @@ package io.lakegen.task;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
-import java.util.stream.Stream;
 
 /**
  * Finds the budget with which a model is fastest on the machine at hand, from the times of a run's
@@ -29,10 +30,12 @@ final class BudgetTrial {
 
   private final List<Long> candidates;
   private final long usual;
-  private final List<List<Double>> rates = new ArrayList<>();
 
-  /** The places of those that have still to take their turn in this round. */
-  private final ArrayDeque<Integer> turns = new ArrayDeque<>();
+  /** By candidate, of its turns after the first. */
+  private final Map<Long, List<Double>> rates = new HashMap<>();
+
+  /** Candidates that have still to take their turn in this round. */
+  private final ArrayDeque<Long> turns = new ArrayDeque<>();
 
   private volatile long current;
 
@@ -52,8 +55,8 @@ final class BudgetTrial {
   BudgetTrial(List<Long> candidates, long usual) {
     this.candidates = candidates;
     this.usual = usual;
-    candidates.forEach(candidate -> rates.add(new ArrayList<>()));
-    begin(places().toList());
+    candidates.forEach(candidate -> rates.put(candidate, new ArrayList<>()));
+    begin(candidates);
   }
 
   /** The candidate whose turn it is, and at last the one to stay with. */
@@ -82,37 +85,37 @@ final class BudgetTrial {
     if (this.size < candidates.get(candidates.size() - 1)) {
       return Optional.empty();
     }
-    int place = turns.remove();
+    long candidate = turns.remove();
     if (round > 0) {
-      rates.get(place).add(this.size * 1e9 / Math.max(1, this.nanos));
+      rates.get(candidate).add(this.size * 1e9 / Math.max(1, this.nanos));
     }
     this.size = 0;
     this.nanos = 0;
     if (!turns.isEmpty()) {
-      current = candidates.get(turns.element());
+      current = turns.element();
       return Optional.empty();
     }
     round++;
-    List<Integer> left = left();
+    List<Long> left = left();
     if (round < ROUNDS && left.size() > 1) {
       begin(left);
       return Optional.empty();
     }
-    current = candidates.get(fastest());
+    current = fastest();
     runs = false;
     return Optional.of(
-        places()
-            .map(i -> String.format(Locale.ROOT, "%d: %,.0f", candidates.get(i), median(i)))
+        candidates.stream()
+            .map(tried -> String.format(Locale.ROOT, "%d: %,.0f", tried, median(tried)))
             .collect(Collectors.joining(", ", "", " a second and thread")));
   }
 
-  private void begin(List<Integer> places) {
+  private void begin(List<Long> left) {
     if (round % 2 == 0) {
-      turns.addAll(places);
+      turns.addAll(left);
     } else {
-      places.forEach(turns::addFirst);
+      left.forEach(turns::addFirst);
     }
-    current = candidates.get(turns.element());
+    current = turns.element();
   }
 
   /** Ends the trial undecided: the default stays. */
@@ -123,36 +126,30 @@ final class BudgetTrial {
     }
   }
 
-  private Stream<Integer> places() {
-    return IntStream.range(0, candidates.size()).boxed();
-  }
-
-  private List<Integer> left() {
+  private List<Long> left() {
     if (round < SURE_ROUNDS) {
-      return places().toList();
+      return candidates;
     }
-    double slowestOfLeader =
-        rates.get(places().max(Comparator.comparingDouble(this::median)).orElseThrow()).stream()
-            .min(Double::compare)
-            .orElseThrow();
-    return places()
-        .filter(i -> rates.get(i).stream().anyMatch(rate -> rate >= slowestOfLeader))
+    long leader = Collections.max(candidates, Comparator.comparingDouble(this::median));
+    double slowest = Collections.min(rates.get(leader));
+    return candidates.stream()
+        .filter(candidate -> Collections.max(rates.get(candidate)) >= slowest)
         .toList();
   }
 
-  private int fastest() {
-    int best = candidates.indexOf(usual);
+  private long fastest() {
+    long best = usual;
     double most = median(best) * MARGIN;
-    for (int i = 0; i < candidates.size(); i++) {
-      if (median(i) > most) {
-        best = i;
-        most = median(i);
+    for (long candidate : candidates) {
+      if (median(candidate) > most) {
+        best = candidate;
+        most = median(candidate);
       }
     }
     return best;
   }
 
-  private double median(int candidate) {
+  private double median(long candidate) {
     double[] sorted = rates.get(candidate).stream().mapToDouble(r -> r).sorted().toArray();
     return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
   }
