@@ -59,14 +59,19 @@ def onednn_in_bfloat16(states: torch.Tensor, weight: torch.Tensor, bias: torch.T
 
 
 @torch.jit.script
+def has_avx512():
+    """Whether CPUs at hand are x86 with AVX-512, with which oneDNN supports bfloat16."""
+    # It does too on some ARM CPUs, where it has ACL's kernels.
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported() and not torch.ops.mkldnn._is_mkldnn_acl_supported()
+
+
+@torch.jit.script
 def packed(weight: torch.Tensor):
     """A weight in the order that oneDNN's kernels read, where it is on a CPU that has AVX-512.
 
     With AVX2 a row would come out otherwise among 65 rows and more, since its kernels cut the sum differently.
     """
-    # oneDNN supports bfloat16 on x86 from AVX-512 on, and on some ARM CPUs, where it has ACL's kernels.
-    avx512 = torch.ops.mkldnn._is_mkldnn_bf16_supported() and not torch.ops.mkldnn._is_mkldnn_acl_supported()
-    return torch.ops.mkldnn._reorder_linear_weight(weight) if avx512 and weight.is_cpu else weight
+    return torch.ops.mkldnn._reorder_linear_weight(weight) if has_avx512() and weight.is_cpu else weight
 
 
 def use_onednn(model: torch.jit.ScriptModule, weights: set[torch.dtype]) -> None:

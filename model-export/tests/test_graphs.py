@@ -261,12 +261,27 @@ def test_attention_to_any_number_of_keys_equals_the_modules(form, dtype):
     torch.manual_seed(1)
     module = Attention(form)
     graph = graphs.trace(module, attended(2, 5, 7, dtype))
-    for keys in (1, 2, 15, 16, 17, 31, 32, 33, 100):
+    # Of 256 keys rows are attended to one by one, of fewer several at once, of more by libtorch's kernel.
+    for keys in (1, 2, 15, 16, 17, 31, 32, 33, 100, 256, 257):
         for queries in (1, keys):
-            inputs = attended(3, queries, keys, dtype)
+            inputs = attended(7, queries, keys, dtype)
             with torch.no_grad():
                 # Values are of about 1.
                 torch.testing.assert_close(graph(*inputs), module(*inputs), rtol=0, atol=torch.finfo(dtype).eps * 10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("form", [by_query, added])
+def test_a_query_that_sees_nothing_comes_out_as_a_number(form, dtype):
+    torch.manual_seed(1)
+    graph = graphs.trace(Attention(form), attended(2, 5, 7, dtype))
+    for keys in (7, 300):
+        *states, keep = attended(3, keys, keys, dtype)
+        seen = graph(*states, keep)
+        keep[1] = False
+        found = graph(*states, keep)
+        assert found.isfinite().all()
+        torch.testing.assert_close(found[::2], seen[::2], rtol=0, atol=torch.finfo(dtype).eps * 10)
 
 
 @pytest.mark.parametrize(
