@@ -14,7 +14,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
-import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -33,7 +32,6 @@ final class BatchRunner<P, O> {
   private final Budget budget;
   private final ScoringStats stats;
   private final DeviceWatch watch;
-  private final LongSupplier clock;
 
   /** Rows of the last window that wait to fill a batch of the next one. */
   private List<Row<P, O>> waiting = List.of();
@@ -41,18 +39,12 @@ final class BatchRunner<P, O> {
   /** Rows of a window that go to the model at once where it makes its own batches of them. */
   private int rowsAtOnce = Integer.MAX_VALUE;
 
-  /**
-   * A runner before its first window.
-   *
-   * @param clock as {@link System#nanoTime}, by which the budget learns what batches take
-   */
-  BatchRunner(
-      Task<P, O> task, Budget budget, ScoringStats stats, DeviceWatch watch, LongSupplier clock) {
+  /** A runner before its first window. */
+  BatchRunner(Task<P, O> task, Budget budget, ScoringStats stats, DeviceWatch watch) {
     this.task = task;
     this.budget = budget;
     this.stats = stats;
     this.watch = watch;
-    this.clock = clock;
   }
 
   /** A prepared row and, later, its outcome. */
@@ -153,10 +145,10 @@ final class BatchRunner<P, O> {
   private boolean infer(List<Row<P, O>> batch, long available) {
     stopIfInterrupted();
     try {
-      long start = clock.getAsLong();
+      long start = budget.now();
       long size = attempt(batch);
       if (!task.takesWholeWindows()) {
-        budget.ran(available, size, clock.getAsLong() - start);
+        budget.ran(available, size, budget.now() - start);
       }
       return true;
     } catch (Throwable failure) {

@@ -82,7 +82,7 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
     this(rows, inputOf, nameOf, task, options, budget, use, stats, System::nanoTime);
   }
 
-  /** With a clock of the caller's, by which time limits go, and what a budget learns. */
+  /** With a clock of the caller's, by which time limits go. */
   BatchScorer(
       Iterator<R> rows,
       Function<R, RowInput> inputOf,
@@ -99,7 +99,7 @@ public final class BatchScorer<R, P, O> implements Iterator<Scored<R, O>>, AutoC
     this.options = options;
     this.stats = stats;
     this.watch = new DeviceWatch(options.model(), options.timeouts().batch(), use, clock);
-    this.runner = new BatchRunner<>(task, budget, stats, watch, clock);
+    this.runner = new BatchRunner<>(task, budget, stats, watch);
     this.preparer =
         new RowPreparer<>(
             inputOf,

@@ -1,8 +1,12 @@
 package io.lakegen.task;
 
+import ai.djl.Device;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -14,11 +18,14 @@ import org.slf4j.LoggerFactory;
  */
 public final class Budget {
   private static final Logger LOG = LoggerFactory.getLogger(Budget.class);
+  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
   private final AtomicLong ceiling;
 
   /** Null where the budget is a constant. */
   private final BudgetTrial trial;
+
+  private final LongSupplier clock;
 
   /**
    * The unit of a task's budget and its defaults.
@@ -52,15 +59,27 @@ public final class Budget {
     }
 
     /** The default on a device. */
-    public long on(ai.djl.Device device) {
+    public long on(Device device) {
       return device.isGpu() ? gpu : cpu;
     }
 
-    /** What a run on a device begins with if its user names no budget. */
-    public Budget budget(ai.djl.Device device) {
+    /**
+     * What a run on a device begins with if its user names no budget.
+     *
+     * @param threads that an operation of the model may use on a CPU. One is timed by the processor
+     *     that it had: what else goes on, such as compiling in a JVM's first seconds, would decide
+     *     otherwise.
+     */
+    public Budget budget(Device device, int threads) {
+      boolean own = threads == 1 && THREADS.isCurrentThreadCpuTimeSupported();
+      return budget(device, own ? THREADS::getCurrentThreadCpuTime : System::nanoTime);
+    }
+
+    /** With a clock of the caller's, in nanoseconds. */
+    public Budget budget(Device device, LongSupplier clock) {
       return device.isGpu() || tried.isEmpty()
           ? new Budget(on(device))
-          : new Budget(Long.MAX_VALUE, new BudgetTrial(tried, cpu));
+          : new Budget(Long.MAX_VALUE, new BudgetTrial(tried, cpu), clock);
     }
   }
 
@@ -70,21 +89,27 @@ public final class Budget {
    * @throws IllegalArgumentException if it is below 1
    */
   public Budget(long initial) {
-    this(initial, null);
+    this(initial, null, System::nanoTime);
   }
 
-  private Budget(long ceiling, BudgetTrial trial) {
+  private Budget(long ceiling, BudgetTrial trial, LongSupplier clock) {
     if (ceiling < 1) {
       throw new IllegalArgumentException("batch-budget: " + ceiling + " (expected: 1 or more)");
     }
     this.ceiling = new AtomicLong(ceiling);
     this.trial = trial;
+    this.clock = clock;
   }
 
   /** What may be on the device now; a single row may exceed it. */
   public long current() {
     long most = ceiling.get();
     return trial == null ? most : Math.min(most, trial.current());
+  }
+
+  /** Nanoseconds by the clock that batches are to be timed with, read by the thread that infers. */
+  public long now() {
+    return clock.getAsLong();
   }
 
   /**

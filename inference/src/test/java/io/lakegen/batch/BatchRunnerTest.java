@@ -61,8 +61,7 @@ class BatchRunnerTest {
             task,
             budget,
             stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime),
-            System::nanoTime)
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime))
         .run(found, true);
     return found;
   }
@@ -136,8 +135,7 @@ class BatchRunnerTest {
             task,
             large(),
             stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime),
-            System::nanoTime)
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime))
         .run(List.of(bad, good), true);
     assertThat(bad.error).isSameAs(error);
     assertThat(bad.result).isNull();
@@ -401,8 +399,7 @@ class BatchRunnerTest {
             task,
             new Budget(3),
             stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime),
-            System::nanoTime);
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime));
     List<List<Row<String, String>>> windows = new ArrayList<>();
     for (String rows : List.of("a b a a a", "a a a", "c c c c", "c")) {
       windows.add(
@@ -440,8 +437,7 @@ class BatchRunnerTest {
             task,
             large(),
             stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime),
-            System::nanoTime);
+            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime));
     List<Row<String, String>> first = List.of(new Row<>("a", 1, null), new Row<>("a", 1, null));
     List<Row<String, String>> second = List.of(new Row<>("b", 1, null), new Row<>("a", 1, null));
 
@@ -514,14 +510,10 @@ class BatchRunnerTest {
           }
         };
     Budget.Unit unit = new Budget.Unit("characters", 20, 1, List.of(10L, 20L, 40L));
-    Budget budget = unit.budget(Device.cpu());
+    Budget budget = unit.budget(Device.cpu(), clock::get);
     BatchRunner<String, String> runner =
         new BatchRunner<>(
-            task,
-            budget,
-            stats,
-            new DeviceWatch("the model", null, new DeviceUse(), clock::get),
-            clock::get);
+            task, budget, stats, new DeviceWatch("the model", null, new DeviceUse(), clock::get));
     List<String> rows = rows(400, 4);
     for (int from = 0; from < rows.size(); from += 100) {
       List<Row<String, String>> window = new ArrayList<>();

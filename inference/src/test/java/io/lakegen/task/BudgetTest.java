@@ -27,7 +27,7 @@ class BudgetTest {
   @Test
   void theFastestStays() {
     for (long fastest : UNIT.tried()) {
-      Budget budget = UNIT.budget(Device.cpu());
+      Budget budget = UNIT.budget(Device.cpu(), 1);
       run(budget, size -> size == fastest ? 90 : 100);
       assertThat(budget).hasToString(Long.toString(fastest));
       budget.ran(fastest, 1_000_000, 1L << 40);
@@ -37,14 +37,14 @@ class BudgetTest {
 
   @Test
   void theDefaultStaysUnlessAnotherIsClearlyFaster() {
-    Budget budget = UNIT.budget(Device.cpu());
+    Budget budget = UNIT.budget(Device.cpu(), 1);
     run(budget, size -> size == 200 ? 1_000 : 960);
     assertThat(budget.current()).isEqualTo(200);
   }
 
   @Test
   void candidatesTakeTurnsUpwardsAndDownwards() {
-    List<Long> batches = run(UNIT.budget(Device.cpu()), size -> 100);
+    List<Long> batches = run(UNIT.budget(Device.cpu(), 1), size -> 100);
     assertThat(batches.stream().mapToLong(size -> size).sum()).isEqualTo(5 * 3 * 400);
     assertThat(batches.subList(0, 14))
         .containsExactly(
@@ -53,16 +53,16 @@ class BudgetTest {
 
   @Test
   void whatIsAlwaysSlowerThanTheLeaderGetsNoFurtherTurns() {
-    List<Long> batches = run(UNIT.budget(Device.cpu()), size -> size == 400 ? 120 : 100);
+    List<Long> batches = run(UNIT.budget(Device.cpu(), 1), size -> size == 400 ? 120 : 100);
     assertThat(batches).filteredOn(size -> size == 400).hasSize(3);
     assertThat(batches.stream().mapToLong(size -> size).sum()).isEqualTo((5 + 5 + 3) * 400);
-    List<Long> clear = run(UNIT.budget(Device.cpu()), size -> size);
+    List<Long> clear = run(UNIT.budget(Device.cpu(), 1), size -> size);
     assertThat(clear.stream().mapToLong(size -> size).sum()).isEqualTo(3 * 3 * 400);
   }
 
   @Test
   void whatWarmsUpAndASinglePauseDecideNothing() {
-    Budget budget = UNIT.budget(Device.cpu());
+    Budget budget = UNIT.budget(Device.cpu(), 1);
     int[] calls = {0};
     run(
         budget,
@@ -76,7 +76,7 @@ class BudgetTest {
 
   @Test
   void batchesOfOtherTurnsDoNotCount() {
-    Budget budget = UNIT.budget(Device.cpu());
+    Budget budget = UNIT.budget(Device.cpu(), 1);
     for (int i = 0; i < 1000; i++) {
       budget.ran(200, 10_000, 1);
     }
@@ -86,12 +86,12 @@ class BudgetTest {
 
   @Test
   void outOfMemoryEndsTheTrialAndCapsWhatIsLeft() {
-    Budget budget = UNIT.budget(Device.cpu());
+    Budget budget = UNIT.budget(Device.cpu(), 1);
     budget.exceeded(360);
     assertThat(budget).hasToString("180");
     budget.exceeded(1_000);
     assertThat(budget.current()).isEqualTo(180);
-    Budget decided = UNIT.budget(Device.cpu());
+    Budget decided = UNIT.budget(Device.cpu(), 1);
     run(decided, size -> size == 400 ? 10 : 100);
     decided.exceeded(400);
     assertThat(decided.current()).isEqualTo(200);
@@ -99,10 +99,21 @@ class BudgetTest {
 
   @Test
   void onlyCpusAreMeasured() {
-    assertThat(UNIT.budget(Device.gpu())).hasToString("5000");
-    assertThat(new Budget.Unit("rows", 16, 128).budget(Device.cpu())).hasToString("16");
+    assertThat(UNIT.budget(Device.gpu(), 1)).hasToString("5000");
+    assertThat(new Budget.Unit("rows", 16, 128).budget(Device.cpu(), 1)).hasToString("16");
     assertThat(new Budget.Unit("rows", 16, 128).or(UNIT).tried()).isEmpty();
     assertThat(UNIT.or(new Budget.Unit("rows", 16, 128)).tried()).isEqualTo(UNIT.tried());
+  }
+
+  @Test
+  void oneThreadIsTimedByTheProcessorThatItHad() throws InterruptedException {
+    Budget one = UNIT.budget(Device.cpu(), 1);
+    Budget two = UNIT.budget(Device.cpu(), 2);
+    long ofOne = one.now();
+    long ofTwo = two.now();
+    Thread.sleep(200);
+    assertThat(one.now() - ofOne).isBetween(0L, 100_000_000L);
+    assertThat(two.now() - ofTwo).isGreaterThan(100_000_000L);
   }
 
   @Test

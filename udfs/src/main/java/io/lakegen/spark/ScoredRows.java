@@ -174,7 +174,7 @@ public final class ScoredRows<R> implements Iterator<ScoredRows.Outcome<R>> {
     Budget budget =
         plan.batchBudget() > 0
             ? new Budget(plan.batchBudget())
-            : plan.definition().data().budget().budget(model.device());
+            : plan.definition().data().budget().budget(model.device(), plan.threads());
     Task<?, ?> task = plan.definition().open(model, plan.options(), budget);
     leased.prove(task);
     LOG.info("scoring with {} on {}, batch budget {}", plan.modelId(), model.device(), budget);
