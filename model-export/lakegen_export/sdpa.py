@@ -4,9 +4,10 @@ libtorch's kernel computes one by one what a vector of 16 leaves over: on two th
 layer of 12 heads takes 1.0 ms for 16 texts of 32 tokens, and 2.0 ms for 20 of 24. So keys are filled up with ones that
 nothing sees: 1.2 ms.
 
-In bfloat16 its products are MKL's, which converts to float32 on processors other than Intel's. oneDNN's products and a
+In bfloat16 its products are MKL's, which computes in float32 on processors other than Intel's. oneDNN's products and a
 softmax take 0.9 ms where the kernel takes 1.4 (a thread of an AMD EPYC, 8 texts of 64 tokens, 12 heads of 32), with
-heads of 64 1.4 and 2.2; of MiniLM as a whole 6 %. From 257 keys on the kernel is the faster one.
+heads of 64 1.4 and 2.2; of MiniLM as a whole 6 %. From 257 keys on the kernel is the faster one, and everywhere on
+CPUs without instructions for bfloat16.
 """
 
 import torch
@@ -15,18 +16,33 @@ from . import linear
 
 
 @torch.jit.script
-def _fill_up_mask(mask: torch.Tensor, key: torch.Tensor):
-    """What the scores of keys [..., K, D] are added to: of bool, or of numbers already, [..., K]."""
+def _multiplies_bfloat16(states: torch.Tensor):
+    """Whether states are in bfloat16 on an x86 CPU that has instructions for it.
+
+    Such instructions take numbers below the normal ones for zero (Intel's manual, VDPBF16PS); oneDNN's arithmetic on
+    CPUs without them doesn't.
+    """
+    if not states.is_cpu or states.dtype != torch.bfloat16 or not linear.has_avx512():
+        return False
+    # Made of the input, or the answer for the exporting machine would be frozen into the graph.
+    subnormal = states.new_full([16, 32], 1e-39)
+    found = torch.ops.mkldnn._linear_pointwise(subnormal, torch.ones_like(subnormal), None, "none", [], "")
+    return not bool(found.any())
+
+
+@torch.jit.script
+def _fill_up_mask(mask: torch.Tensor, key: torch.Tensor, in_bfloat16: bool):
+    """What the scores of keys [..., K, D] are added to: of bool, or of the keys' dtype already, [..., K]."""
     if not mask.is_cpu or mask.size(-1) != key.size(-2):
         return mask
     step = 16
     unseen = float("-inf")
-    if key.dtype == torch.bfloat16:
+    if in_bfloat16:
         step = 32
         # The lowest number: from minus infinity alone a softmax makes NaN, which spreads to all in the next layer.
         unseen = -3.3895313892515355e38
         if mask.dtype != torch.bool:
-            mask = mask.to(key.dtype).clamp(min=unseen)
+            mask = mask.to(torch.bfloat16).clamp(min=unseen)
     if mask.dtype == torch.bool:
         mask = torch.zeros(mask.shape, dtype=key.dtype).masked_fill_(~mask, unseen)
     return torch.nn.functional.pad(mask, [0, -mask.size(-1) % step], value=unseen)
@@ -77,12 +93,17 @@ def _attend_in_bfloat16(
 
 @torch.jit.script
 def _attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float | None, groups: bool
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor,
+    scale: float | None,
+    groups: bool,
+    in_bfloat16: bool,
 ):
     missing = mask.size(-1) - key.size(-2)
     # A mask that all keys share was not filled up.
-    few = missing >= 0 and mask.size(-1) <= 256
-    if few and query.is_cpu and query.dtype == mask.dtype == torch.bfloat16 and linear.has_avx512():
+    if in_bfloat16 and missing >= 0 and mask.size(-1) <= 256:
         return _attend_in_bfloat16(query, key, value, mask, scale)
     if missing > 0:
         # Before the transposition that models end with, rows are in one piece.
@@ -93,15 +114,19 @@ def _attend(
 
 def fill_up_keys(graph: torch._C.Graph) -> None:
     """Has attention see a multiple of 16 keys on CPUs, where it has a mask. Rows then differ in their last bits."""
-    filled = {}
+    filled: dict[torch._C.Value, tuple[torch._C.Value, torch._C.Value]] = {}
     for node in [node for node in graph.nodes() if node.kind() == "aten::scaled_dot_product_attention"]:
         query, key, value, mask, _, _, scale, groups = node.inputs()
         if not isinstance(mask.type(), torch._C.TensorType):
             continue
         with graph.insert_point_guard(node):
             if mask not in filled:
-                (filled[mask],) = graph.insertGraph(_fill_up_mask.inlined_graph, [mask, key])
-            (output,) = graph.insertGraph(_attend.inlined_graph, [query, key, value, filled[mask], scale, groups])
+                (in_bfloat16,) = graph.insertGraph(_multiplies_bfloat16.inlined_graph, [key])
+                (whole,) = graph.insertGraph(_fill_up_mask.inlined_graph, [mask, key, in_bfloat16])
+                filled[mask] = whole, in_bfloat16
+            whole, in_bfloat16 = filled[mask]
+            inputs = [query, key, value, whole, scale, groups, in_bfloat16]
+            (output,) = graph.insertGraph(_attend.inlined_graph, inputs)
         output.setType(node.output().type())
         node.output().replaceAllUsesWith(output)
         node.destroy()

@@ -1,5 +1,8 @@
 """What tracing does to a graph besides recording it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -282,6 +285,33 @@ def test_a_query_that_sees_nothing_comes_out_as_a_number(form, dtype):
         found = graph(*states, keep)
         assert found.isfinite().all()
         torch.testing.assert_close(found[::2], seen[::2], rtol=0, atol=torch.finfo(dtype).eps * 10)
+
+
+OPERATORS = """
+import sys, torch
+graph, inputs = torch.jit.load(sys.argv[1]), torch.load(sys.argv[2])
+with torch.profiler.profile() as profile:
+    graph(*inputs)
+print(*(event.key for event in profile.key_averages()))
+"""
+
+
+@pytest.mark.parametrize("limit", ["ALL", "AVX512_CORE"])
+def test_attention_is_computed_by_onednn_where_the_cpu_at_hand_multiplies_bfloat16(tmp_path, limit):
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    multiplies = limit == "ALL" and bool(flags & {"avx512_bf16", "amx_bf16"})
+    graph = graphs.trace(Attention(by_key), attended(2, 5, 7, torch.bfloat16))
+    graph.save(tmp_path / "graph.pt")
+    torch.save(attended(3, 20, 20, torch.bfloat16), tmp_path / "inputs.pt")
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", OPERATORS, tmp_path / "graph.pt", tmp_path / "inputs.pt"],
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": limit},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    assert ("aten::baddbmm_" in run.stdout) == multiplies
+    assert ("aten::_scaled_dot_product_flash_attention_for_cpu" in run.stdout) != multiplies
 
 
 @pytest.mark.parametrize(
