@@ -11,6 +11,7 @@ import io.lakegen.model.DeviceUse;
 import io.lakegen.task.Budget;
 import io.lakegen.task.RowError;
 import io.lakegen.task.Steps;
+import io.lakegen.task.Task;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -57,13 +58,13 @@ class BatchRunnerTest {
   private List<Row<String, String>> run(FakeTask task, Budget budget, List<String> rows) {
     List<Row<String, String>> found = new ArrayList<>();
     rows.forEach(row -> found.add(new Row<>(row, task.cost(row), null)));
-    new BatchRunner<>(
-            task,
-            budget,
-            stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime))
-        .run(found, true);
+    runner(task, budget).run(found, true);
     return found;
+  }
+
+  private BatchRunner<String, String> runner(Task<String, String> task, Budget budget) {
+    DeviceWatch watch = new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime);
+    return new BatchRunner<>(task, budget, stats, watch);
   }
 
   private static Budget large() {
@@ -131,12 +132,7 @@ class BatchRunnerTest {
     RowError error = new RowError("read", "broken_line", "no JSON");
     Row<String, String> bad = new Row<>(null, 1, error);
     Row<String, String> good = new Row<>("a", 1, null);
-    new BatchRunner<>(
-            task,
-            large(),
-            stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime))
-        .run(List.of(bad, good), true);
+    runner(task, large()).run(List.of(bad, good), true);
     assertThat(bad.error).isSameAs(error);
     assertThat(bad.result).isNull();
     assertThat(good.result).isEqualTo("A");
@@ -394,12 +390,7 @@ class BatchRunnerTest {
   @Test
   void rowsThatMakeNoFullBatchWaitForTheNextWindowOnce() {
     FakeTask task = byFirstLetter();
-    BatchRunner<String, String> runner =
-        new BatchRunner<>(
-            task,
-            new Budget(3),
-            stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime));
+    BatchRunner<String, String> runner = runner(task, new Budget(3));
     List<List<Row<String, String>>> windows = new ArrayList<>();
     for (String rows : List.of("a b a a a", "a a a", "c c c c", "c")) {
       windows.add(
@@ -432,12 +423,7 @@ class BatchRunnerTest {
   @Test
   void identicalRowsWaitTogether() {
     FakeTask task = FakeTask.sharing();
-    BatchRunner<String, String> runner =
-        new BatchRunner<>(
-            task,
-            large(),
-            stats,
-            new DeviceWatch("the model", null, new DeviceUse(), System::nanoTime));
+    BatchRunner<String, String> runner = runner(task, large());
     List<Row<String, String>> first = List.of(new Row<>("a", 1, null), new Row<>("a", 1, null));
     List<Row<String, String>> second = List.of(new Row<>("b", 1, null), new Row<>("a", 1, null));
 
@@ -511,9 +497,7 @@ class BatchRunnerTest {
         };
     Budget.Unit unit = new Budget.Unit("characters", 20, 1, List.of(10L, 20L, 40L));
     Budget budget = unit.budget(Device.cpu(), clock::get);
-    BatchRunner<String, String> runner =
-        new BatchRunner<>(
-            task, budget, stats, new DeviceWatch("the model", null, new DeviceUse(), clock::get));
+    BatchRunner<String, String> runner = runner(task, budget);
     List<String> rows = rows(400, 4);
     for (int from = 0; from < rows.size(); from += 100) {
       List<Row<String, String>> window = new ArrayList<>();
