@@ -32,7 +32,7 @@ def _multiplies_bfloat16(states: torch.Tensor):
 
 @torch.jit.script
 def _fill_up_mask(mask: torch.Tensor, key: torch.Tensor, in_bfloat16: bool):
-    """What the scores of keys [..., K, D] are added to: of bool, or of the keys' dtype already, [..., K]."""
+    """What the scores of keys [..., K, D] are added to: of bool, or of numbers already, [..., K]."""
     if not mask.is_cpu or mask.size(-1) != key.size(-2):
         return mask
     step = 16
@@ -41,11 +41,21 @@ def _fill_up_mask(mask: torch.Tensor, key: torch.Tensor, in_bfloat16: bool):
         step = 32
         # The lowest number: from minus infinity alone a softmax makes NaN, which spreads to all in the next layer.
         unseen = -3.3895313892515355e38
-        if mask.dtype != torch.bool:
-            mask = mask.to(torch.bfloat16).clamp(min=unseen)
     if mask.dtype == torch.bool:
         mask = torch.zeros(mask.shape, dtype=key.dtype).masked_fill_(~mask, unseen)
+    elif in_bfloat16:
+        mask = mask.to(torch.bfloat16).clamp(min=unseen)
     return torch.nn.functional.pad(mask, [0, -mask.size(-1) % step], value=unseen)
+
+
+@torch.jit.script
+def _for_every_head(states: torch.Tensor, heads: int, keys: int):
+    """Keys or values [B, G, K, D] in one piece, [B, heads, keys, D]: those of a group for its heads, zeros behind."""
+    rows, groups, given, size = states.shape
+    found = states.new_empty([rows, groups, heads // groups, keys, size])
+    found[:, :, :, :given].copy_(states[:, :, None])
+    found[:, :, :, given:].zero_()
+    return found.view([rows, heads, keys, size])
 
 
 @torch.jit.script
@@ -58,15 +68,10 @@ def _attend_in_bfloat16(
     """
     cached = 262144
     rows, heads, queries, size = query.shape
-    given, keys = key.size(2), mask.size(-1)
-    groups, width = key.size(1), value.size(3)
+    keys, width = mask.size(-1), value.size(3)
     query = query.contiguous()
-    every_key = key.new_empty([rows, groups, heads // groups, keys, size])
-    every_key[:, :, :, :given].copy_(key[:, :, None])
-    every_key[:, :, :, given:].zero_()
-    every_value = value.new_empty([rows, groups, heads // groups, keys, width])
-    every_value[:, :, :, :given].copy_(value[:, :, None])
-    every_value[:, :, :, given:].zero_()
+    key = _for_every_head(key, heads, keys)
+    value = _for_every_head(value, heads, keys)
     mask = mask.expand([rows, heads, queries, keys])
     found = query.new_empty([rows, heads, queries, width])
     most = cached // (heads * queries * keys)
@@ -79,12 +84,12 @@ def _attend_in_bfloat16(
         scores = mask[first:last].clone(memory_format=torch.contiguous_format).view([-1, queries, keys])
         scores.baddbmm_(
             query[first:last].view([-1, queries, size]),
-            every_key[first:last].view([-1, keys, size]).transpose(1, 2),
+            key[first:last].view([-1, keys, size]).transpose(1, 2),
             alpha=size**-0.5 if scale is None else scale,
         )
         torch.bmm(
             scores.softmax(-1),
-            every_value[first:last].view([-1, keys, width]),
+            value[first:last].view([-1, keys, width]),
             out=found[first:last].view([-1, queries, width]),
         )
         first = last
@@ -113,7 +118,10 @@ def _attend(
 
 
 def fill_up_keys(graph: torch._C.Graph) -> None:
-    """Has attention see a multiple of 16 keys on CPUs, where it has a mask. Rows then differ in their last bits."""
+    """Has attention see a multiple of 16 keys on CPUs, or of 32 in bfloat16, where it has a mask.
+
+    Rows then differ in their last bits.
+    """
     filled: dict[torch._C.Value, tuple[torch._C.Value, torch._C.Value]] = {}
     for node in [node for node in graph.nodes() if node.kind() == "aten::scaled_dot_product_attention"]:
         query, key, value, mask, _, _, scale, groups = node.inputs()
